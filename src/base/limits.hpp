@@ -1,0 +1,63 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+/// Every bound of the gateway that no option sets: what it is, its unit, why this number, and what
+/// happens when it is reached. What an option sets has its default in engine/config.hpp.
+/// docs/limits.md lists both.
+namespace perijove::limits {
+
+/// libzmq sockets in one context. The library's default, 1,023, ends at 255 kernels of four
+/// sockets.
+inline constexpr int kZmqSocketsMax = 65'536;
+
+/// Messages that one kernel may hand over before the others on its shard get their turn.
+inline constexpr int kMessagesPerTurn = 256;
+
+/// A message up to this size is copied into one block; a larger one keeps its frames. A copy of
+/// 16 KiB costs less than what the bookkeeping of foreign frames does.
+inline constexpr std::size_t kCopyMessageBytesMax = 16 * 1024;
+
+/// Bytes that a websocket takes from its kernel's journal ahead of what its peer has read. More
+/// waits in the journal, where all clients of the kernel share it.
+inline constexpr std::size_t kWebsocketAheadBytes = 512 * 1024;
+
+/// Messages of clients that wait for a kernel's socket (it is starting, or busy with its queue
+/// full). Beyond it the websocket that sends is not read until the kernel has caught up.
+inline constexpr std::size_t kPendingToKernelMessagesMax = 4'096;
+inline constexpr std::size_t kPendingToKernelBytesMax = 64 * 1024 * 1024;
+
+/// Requests whose reply a kernel still owes, remembered to route it. The oldest is forgotten: its
+/// reply then goes by session, or is dropped and logged.
+inline constexpr std::size_t kOutstandingRequestsMax = 65'536;
+
+/// Sessions of lost websockets that a kernel keeps messages for. The longest lost is forgotten.
+inline constexpr std::size_t kDetachedSessionsMax = 64;
+/// How long a lost websocket's session may still come back and get what it missed.
+inline constexpr std::chrono::minutes kDetachedSessionKept{60};
+
+/// Of a kernel's own standard output and error the last bytes, for errors and `kernel logs`.
+inline constexpr std::size_t kKernelLogBytesMax = 64 * 1024;
+
+/// Dead kernels that stay listed with their reason. The longest dead is forgotten.
+inline constexpr std::size_t kDeadKernelsMax = 100;
+
+/// One HTTP header section, request line included. Beyond it: 431.
+inline constexpr std::uint32_t kHttpHeaderBytesMax = 64 * 1024;
+/// How long a client may take to send one request's header and body before its connection is
+/// closed, counted from the first byte. An idle keep-alive connection may rest longer.
+inline constexpr std::chrono::seconds kHttpRequestTimeMax{60};
+inline constexpr std::chrono::seconds kHttpIdleTimeMax{120};
+
+/// Connections that may be open at once; a further one is closed at once.
+inline constexpr std::size_t kConnectionsMax = 16'384;
+
+/// A unix socket's path, its terminating zero included (sockaddr_un).
+inline constexpr std::size_t kSocketPathBytesMax = 108;
+
+/// Signatures remembered per kernel to refuse a replayed message.
+inline constexpr std::size_t kReplayHistoryMax = 8'192;
+
+}  // namespace perijove::limits
