@@ -1,0 +1,49 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "perijove/result.hpp"
+
+namespace perijove {
+
+/// Reads the members of one JSON object that a stranger wrote. The first wrong one is remembered as
+/// the error, and reading goes on with fallbacks, so that a document is read in one straight
+/// sequence and judged at its end:
+///
+///     JsonFields fields(document, "connection file");
+///     info.ip = fields.text("ip", "127.0.0.1");
+///     if (auto error = fields.error()) return *error;
+///
+/// Errors name the document and the field and say the type found, never the value: it may be a key.
+/// Refers to `object`, which must outlive it.
+class JsonFields {
+ public:
+  JsonFields(const nlohmann::json& object, std::string document);
+
+  /// A string; `fallback` when the field is absent.
+  std::string text(std::string_view field, std::string_view fallback = {});
+  /// An integer that must be there and lie in [min, max].
+  int integer(std::string_view field, int min, int max);
+  /// The member, of whatever type; nullptr when absent.
+  const nlohmann::json* find(std::string_view field) const;
+
+  /// Remembers `field 'FIELD' PROBLEM` unless something was wrong before.
+  void refuse(std::string_view field, std::string_view problem);
+  /// The same for a value of the wrong type: `must be EXPECTED, not a number`.
+  void refuse_type(std::string_view field, std::string_view expected, const nlohmann::json& found);
+
+  const std::optional<Error>& error() const { return error_; }
+
+ private:
+  const nlohmann::json& object_;
+  std::string document_;
+  std::optional<Error> error_;
+};
+
+/// `a string`, `null`, `an array` ...: the type of a value, for error messages.
+std::string_view json_type(const nlohmann::json& value);
+
+}  // namespace perijove
