@@ -1,0 +1,75 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "io/shard.hpp"
+#include "perijove/result.hpp"
+
+namespace perijove {
+
+/// How a process ended: by itself with a code, or by a signal.
+struct ExitStatus {
+  int code = 0;
+  int signal = 0;  ///< 0 when it ended by itself.
+};
+
+/// "exited with code 3", "was killed by signal 9 (Killed)".
+std::string describe(const ExitStatus& status);
+
+/// What to start. The process gets a session and group of its own, exactly this environment,
+/// standard input from /dev/null, standard output and error into one pipe that is always drained,
+/// and no other descriptor of ours.
+struct SpawnRequest {
+  std::vector<std::string>
+      argv;  ///< argv[0] is searched in the PATH of `env` unless it has a slash.
+  std::map<std::string, std::string> env;
+  std::string work_dir;
+};
+
+/// A child with everything it forked. Destroying it kills the whole group at once unless the
+/// process has ended; so nothing runs on without an owner. Shard thread only.
+class ChildProcess {
+ public:
+  using OnExit = std::function<void(ExitStatus)>;
+  using OnOutput = std::function<void(ByteView)>;
+
+  /// Errors: not_found (no such program or directory), resource_exhausted, internal; each names the
+  /// program and the system's reason. `on_output` gets what the process and its children write;
+  /// `on_exit` is called once, after the output up to then, milliseconds after the end: a pidfd
+  /// tells it. Neither is called after the destructor began.
+  static Result<std::unique_ptr<ChildProcess>> spawn(Shard& shard, const SpawnRequest& request,
+                                                     OnOutput on_output, OnExit on_exit);
+  ~ChildProcess();
+
+  pid_t pid() const;
+  /// Set once on_exit was called.
+  const std::optional<ExitStatus>& exit_status() const;
+
+  /// To every process of the group (an interrupt must reach what a cell started, too).
+  void signal_group(int signal);
+
+  /// SIGKILL to the group, to every process of the child's session and to every descendant that can
+  /// be found, daemonised grandchildren included. Right after exit, too: the group may live on.
+  void kill_all();
+
+ private:
+  struct State;
+  explicit ChildProcess(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;
+};
+
+/// Makes this process adopt orphans of its children (PR_SET_CHILD_SUBREAPER), so that kill_all()
+/// still finds a grandchild whose parent has ended, and lifts the soft limit of open files to the
+/// hard one (children get the old soft limit back). Reaps the adopted on `shard`. Once, at start.
+void prepare_process_supervision(Shard& shard);
+
+}  // namespace perijove

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "io/file_descriptor.hpp"
+#include "perijove/result.hpp"
+#include "protocol/connection_info.hpp"
+
+namespace perijove {
+
+/// Five loopback ports for a kernel that cannot use ipc, held until this object goes: each is bound
+/// here with SO_REUSEADDR and not listening, so that the kernel (libzmq sets the same option) can
+/// bind and listen on it, and nobody else is given it meanwhile. Picking a port, closing it and
+/// hoping is the "Address already in use" of every other gateway. Below the ephemeral range, where
+/// a connect cannot take a port for itself.
+class HeldPorts {
+ public:
+  static Result<HeldPorts> take(const std::string& ip);
+
+  int port(std::size_t index) const { return ports_[index]; }
+
+ private:
+  std::vector<FileDescriptor> sockets_;
+  std::vector<int> ports_;
+};
+
+/// The ipc sockets of a kernel, each pinned to the socket that was there when it was first seen. A
+/// kernel may put a symbolic link, to the Docker socket say, in the place of a socket of its own,
+/// and libzmq follows it; a pinned socket is connected by descriptor and stays what it was.
+class PinnedEndpoints {
+ public:
+  /// Opens the sockets of `info` on shell, control, stdin and iopub. nullopt while one is not there
+  /// yet; an error when one is something else than a socket of this user.
+  static Result<bool> try_pin(const ConnectionInfo& info, PinnedEndpoints& out);
+
+  /// What to connect to: `ipc:///proc/self/fd/N`. Valid while this object lives.
+  std::string endpoint(Channel channel) const;
+
+ private:
+  std::vector<std::pair<Channel, FileDescriptor>> sockets_;
+};
+
+}  // namespace perijove

@@ -1,0 +1,149 @@
+#include "io/runtime_dir.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
+namespace perijove {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kLockName = "lock";
+constexpr const char* kProcessesName = "processes";
+
+Error cannot(const std::string& what, const std::string& path) {
+  const int reason = errno;
+  return {reason == EACCES || reason == EPERM ? Code::permission_denied : Code::unavailable,
+          "cannot " + what + " " + path + ": " + std::strerror(reason)};
+}
+
+Result<void> make_own_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return cannot("make", path);
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return cannot("look at", path);
+  if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 0077) != 0) {
+    return Error{Code::permission_denied,
+                 path +
+                     " is not a directory of this user's own with mode 0700; remove it, or name "
+                     "another with --runtime-dir"};
+  }
+  return {};
+}
+
+// Field 22 of /proc/<pid>/stat, the start in clock ticks: with it a number names one process for
+// good. Counted behind the name in parentheses, which may hold anything.
+std::optional<std::string> start_time(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string stat;
+  std::getline(file, stat);
+  const std::size_t name_end = stat.rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;
+  std::istringstream fields(stat.substr(name_end + 1));
+  std::string field;
+  constexpr int kFieldsToStartTime = 20;
+  for (int i = 0; i < kFieldsToStartTime; ++i) fields >> field;
+  return fields ? std::optional(field) : std::nullopt;
+}
+
+fs::path record_path(const std::string& directory, pid_t pid) {
+  return fs::path(directory) / kProcessesName / std::to_string(pid);
+}
+
+}  // namespace
+
+std::string RuntimeDir::default_base() {
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (runtime != nullptr && *runtime == '/' && ::access(runtime, W_OK) == 0) {
+    return std::string(runtime) + "/perijove";
+  }
+  return "/tmp/perijove-" + std::to_string(::geteuid());
+}
+
+Result<RuntimeDir> RuntimeDir::create(const std::string& base) {
+  if (const auto made = make_own_directory(base); !made) return made.error();
+  const std::string path = base + "/" + std::to_string(::getpid());
+  // Our own number: what stands there is a stray of a process that had it before us.
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
+  if (const auto made = make_own_directory(path); !made) return made.error();
+  const std::string lock_path = path + "/" + kLockName;
+  FileDescriptor lock(::open(lock_path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+  if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return cannot("lock", lock_path);
+  fs::create_directory(fs::path(path) / kProcessesName, ignored);
+  return RuntimeDir(path, std::move(lock));
+}
+
+RuntimeDir::~RuntimeDir() {
+  if (!lock_) return;  // moved from
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+Result<std::string> RuntimeDir::make_kernel_dir(const std::string& kernel_id) {
+  const std::string path = path_ + "/" + kernel_id.substr(0, 8) + "-" + std::to_string(++launches_);
+  if (::mkdir(path.c_str(), 0700) != 0) return cannot("make", path);
+  return path;
+}
+
+void RuntimeDir::remove_kernel_dir(const std::string& directory) {
+  std::error_code ignored;
+  fs::remove_all(directory, ignored);
+}
+
+void RuntimeDir::record_process(pid_t pid) {
+  std::ofstream(record_path(path_, pid)) << start_time(pid).value_or("");
+}
+
+void RuntimeDir::forget_process(pid_t pid) {
+  std::error_code ignored;
+  fs::remove(record_path(path_, pid), ignored);
+}
+
+std::vector<RuntimeDir::Stray> RuntimeDir::find_strays(const std::string& base) {
+  std::vector<Stray> strays;
+  if (!make_own_directory(base)) return strays;
+  std::error_code error;
+  for (fs::directory_iterator entry(base, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string path = entry->path();
+    FileDescriptor lock(::open((path + "/" + kLockName).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+      continue;  // alive, or not one of ours
+    Stray stray{.directory = path, .processes = {}};
+    std::error_code unreadable;
+    for (fs::directory_iterator record(fs::path(path) / kProcessesName, unreadable);
+         !unreadable && record != fs::directory_iterator(); record.increment(unreadable)) {
+      const std::string name = record->path().filename();
+      pid_t pid = 0;
+      std::from_chars(name.data(), name.data() + name.size(), pid);
+      std::string recorded;
+      std::ifstream file(record->path());
+      std::getline(file, recorded);
+      if (pid > 1 && !recorded.empty() && start_time(pid) == recorded) {
+        stray.processes.push_back(pid);
+      }
+    }
+    strays.push_back(std::move(stray));
+  }
+  return strays;
+}
+
+void RuntimeDir::remove_stray(const Stray& stray) {
+  for (const pid_t pid : stray.processes) ::kill(-pid, SIGKILL);
+  std::error_code ignored;
+  fs::remove_all(stray.directory, ignored);
+}
+
+}  // namespace perijove

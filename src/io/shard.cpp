@@ -1,0 +1,20 @@
+#include "io/shard.hpp"
+
+#include <cassert>
+
+#include "base/limits.hpp"
+
+namespace perijove {
+
+Shard::Shard() : zmq_(1, limits::kZmqSocketsMax) {}
+
+void Shard::assert_here() const {
+  assert(thread_ == std::thread::id() || thread_ == std::this_thread::get_id());
+}
+
+void Shard::run() {
+  thread_ = std::this_thread::get_id();
+  loop_.run();
+}
+
+}  // namespace perijove
