@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/registry.hpp"
+
+namespace perijove {
+
+/// What a gateway needs to run kernels, before any face is put in front of it.
+struct GatewayOptions {
+  RegistryOptions registry;
+  /// Where running gateways keep their directories; empty: RuntimeDir::default_base().
+  std::string runtime_base;
+  /// Where kernelspecs are searched; empty: what registry.gateway_env says (Jupyter's data path).
+  std::vector<std::string> kernelspec_dirs;
+};
+
+}  // namespace perijove

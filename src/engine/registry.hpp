@@ -1,0 +1,101 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/kernel.hpp"
+#include "engine/kernelspecs.hpp"
+#include "protocol/environment.hpp"
+
+namespace perijove {
+
+struct RegistryOptions {
+  KernelOptions kernel;
+  std::string work_root;                   ///< Absolute. Kernels run here or below.
+  std::string default_kernelspec;          ///< Empty: python3, or the first there is.
+  std::size_t kernels_max = 0;             ///< Live kernels; 0: no limit. Beyond it: 403.
+  std::vector<std::string> inherited_env;  ///< Patterns; see EnvironmentRequest.
+  std::vector<std::string> client_env;
+  Environment gateway_env;
+};
+
+/// What a caller wants started.
+struct StartKernel {
+  std::string name;            ///< Kernelspec; empty: the default.
+  std::optional<KernelId> id;  ///< Of the caller's choice; that of a living kernel returns it.
+  Environment env;             ///< From read_client_environment().
+  std::string path;            ///< Of a notebook or directory below work_root; may not exist.
+  std::string session_name;    ///< JPY_SESSION_NAME.
+};
+
+/// A step in a kernel's life, for /api/events and the metrics.
+struct KernelEvent {
+  KernelId id;
+  std::string kernel_name;
+  std::string action;  ///< start, ready, interrupt, restart, died, cull, shutdown.
+  std::string message;
+};
+
+/// All kernels of the gateway. Shard thread only.
+class KernelRegistry {
+ public:
+  using Done = std::function<void(Result<void>)>;
+
+  KernelRegistry(Shard& shard, Provisioner& provisioner, Kernelspecs& kernelspecs,
+                 RegistryOptions options);
+  ~KernelRegistry();
+
+  /// Begins to start a kernel and returns it at once, in state starting: a failure shows as dead
+  /// with its reason, and goes to `ready`, which may be null. Errors before anything is started:
+  /// not_found (kernelspec; the message helps), resource_exhausted (kernels_max), unavailable
+  /// (draining).
+  Result<std::shared_ptr<Kernel>> start(const StartKernel& request, Done ready = nullptr);
+
+  /// nullptr when there is none of that id.
+  std::shared_ptr<Kernel> find(const KernelId& id) const;
+  /// In the order in which they were started.
+  std::vector<std::shared_ptr<Kernel>> list() const;
+  std::size_t size() const { return kernels_.size(); }
+
+  /// Why a kernel that is not there any more ended: "shut down", "culled"; nullopt when it never
+  /// was or was long ago.
+  std::optional<std::string> epitaph(const KernelId& id) const;
+
+  /// No kernel starts from now on.
+  void drain() { draining_ = true; }
+  bool draining() const { return draining_; }
+  /// Ends all kernels; `done` when the last has ended.
+  void stop_all(std::function<void()> done);
+
+  /// The default kernelspec's name; empty when there is none at all.
+  std::string default_kernelspec() const;
+  const RegistryOptions& options() const { return options_; }
+  Kernelspecs& kernelspecs() { return kernelspecs_; }
+
+  /// Calls `listener` for every step until the returned share is dropped.
+  using EventListener = std::function<void(const KernelEvent&)>;
+  std::shared_ptr<void> listen(EventListener listener);
+
+ private:
+  void ended(const KernelId& id, bool deleted);
+  void emit(const Kernel& kernel, std::string_view action, const std::string& message);
+  std::string work_dir_for(const StartKernel& request) const;
+
+  Shard& shard_;
+  Provisioner& provisioner_;
+  Kernelspecs& kernelspecs_;
+  RegistryOptions options_;
+  std::unordered_map<KernelId, std::shared_ptr<Kernel>> kernels_;
+  std::vector<KernelId> order_;
+  std::deque<std::pair<KernelId, std::string>> epitaphs_;
+  std::deque<KernelId> dead_;  // kept to be seen, oldest first
+  std::vector<std::weak_ptr<EventListener>> listeners_;
+  bool draining_ = false;
+};
+
+}  // namespace perijove

@@ -1,0 +1,329 @@
+#include "engine/runner.hpp"
+
+#include <boost/asio/post.hpp>
+#include <cassert>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/ids.hpp"
+#include "base/log.hpp"
+#include "protocol/header.hpp"
+#include "protocol/json.hpp"
+
+namespace perijove {
+namespace {
+
+using execution::Outcome;
+
+// A string member of a JSON object; empty when it has none.
+std::string text_of(const nlohmann::json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+// The object in `content`, or an empty one.
+nlohmann::json read_object(ByteView content) {
+  auto parsed = parse_json(content);
+  return parsed && parsed->is_object() ? *std::move(parsed) : nlohmann::json::object();
+}
+
+bool asks_exit(const nlohmann::json& reply) {
+  const auto payload = reply.find("payload");
+  if (payload == reply.end() || !payload->is_array()) return false;
+  for (const auto& entry : *payload) {
+    if (entry.is_object() && text_of(entry, "source") == "ask_exit") return true;
+  }
+  return false;
+}
+
+// The name under which a verdict that the kernel did not write stands among the outputs.
+std::string_view error_name(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::died:
+      return "KernelDied";
+    case Outcome::timed_out:
+      return "TimedOut";
+    case Outcome::needs_input:
+      return "InputNotAllowed";
+    case Outcome::cancelled:
+    case Outcome::interrupted:
+      return "Interrupted";
+    case Outcome::aborted:
+      return "Aborted";
+    case Outcome::ok:
+    case Outcome::error:
+      break;
+  }
+  return "Error";
+}
+
+}  // namespace
+
+std::optional<ErrorOutput> BlockResult::error() const {
+  const std::vector<Output> outputs = collected->outputs();
+  for (auto output = outputs.rbegin(); output != outputs.rend(); ++output) {
+    if (const auto* error = std::get_if<ErrorOutput>(&*output)) return *error;
+  }
+  return std::nullopt;
+}
+
+struct BlockRunner::Current {
+  Current(ExecutionOptions execution_options, OutputLimits limits, std::string msg_id, Done on_done,
+          TimePoint now)
+      : execution(std::move(execution_options), std::move(msg_id), now),
+        collector(std::make_shared<OutputCollector>(limits)),
+        done(std::move(on_done)),
+        started(now) {}
+
+  Execution execution;
+  std::shared_ptr<OutputCollector> collector;
+  Done done;
+  TimePoint started;
+  bool asked_exit = false;
+};
+
+BlockRunner::BlockRunner(Shard& shard, std::shared_ptr<Kernel> kernel, Events events)
+    : shard_(shard),
+      kernel_(std::move(kernel)),
+      events_(std::move(events)),
+      session_(make_uuid()),
+      // Without a session id: nobody will come back for what it did not read.
+      attachment_(kernel_->attach("", *this)),
+      timer_(shard.loop()) {}
+
+BlockRunner::~BlockRunner() = default;
+
+Attachment::Submission BlockRunner::send(Channel channel, std::string_view msg_type,
+                                         const std::string& msg_id, std::string_view content,
+                                         ByteView parent_header) {
+  auto owner = std::make_shared<const std::pair<std::string, std::string>>(
+      make_header({.msg_type = msg_type,
+                   .msg_id = msg_id,
+                   .session = session_,
+                   .date = std::chrono::system_clock::now()}),
+      content);
+  ClientMessage message;
+  message.channel = channel;
+  message.parts = {.header = owner->first,
+                   .parent_header = parent_header,
+                   .metadata = "{}",
+                   .content = owner->second};
+  return attachment_->submit(message, owner);
+}
+
+void BlockRunner::run(std::string_view code, const BlockOptions& options, Done done) {
+  shard_.assert_here();
+  assert(!running());
+  std::erase_if(earlier_, [](const Record& record) { return record.collector.expired(); });
+  const std::string msg_id = make_uuid();
+  current_ = std::make_unique<Current>(options.execution, options.output_limits, msg_id,
+                                       std::move(done), shard_.now());
+  earlier_.push_back({msg_id, current_->collector});
+
+  const nlohmann::json content = {{"code", code},
+                                  {"silent", false},
+                                  {"store_history", true},
+                                  {"user_expressions", nlohmann::json::object()},
+                                  {"allow_stdin", events_.on_input != nullptr},
+                                  {"stop_on_error", true}};
+  const auto sent = kernel_gone_ ? Attachment::Submission::gone
+                                 : send(Channel::shell, "execute_request", msg_id,
+                                        dump_json(content), "{}");
+  if (sent == Attachment::Submission::gone) {
+    feed(execution::KernelGone{kernel_gone_.value_or("the kernel is not running")});
+  }
+  set_timer();
+}
+
+void BlockRunner::cancel() { feed(execution::Cancel{}); }
+
+void BlockRunner::answer_input(std::string_view text) {
+  if (input_parent_.empty()) return;
+  const std::string parent = std::exchange(input_parent_, {});
+  send(Channel::stdin_, "input_reply", make_uuid(), dump_json({{"value", text}}), parent);
+}
+
+void BlockRunner::ask_language_info(std::function<void(std::string)> done) {
+  info_msg_id_ = make_uuid();
+  info_done_ = std::move(done);
+  const auto sent = send(Channel::shell, "kernel_info_request", info_msg_id_, "{}", "{}");
+  if (sent == Attachment::Submission::gone) end_questions();
+}
+
+// Nobody will answer any more.
+void BlockRunner::end_questions() {
+  input_parent_.clear();
+  if (!info_done_) return;
+  boost::asio::post(shard_.loop(),
+                    [call = std::exchange(info_done_, nullptr)] { call("null"); });
+}
+
+// ---- from the kernel ----
+
+void BlockRunner::on_messages() {
+  const auto self = shared_from_this();  // a callback may let go of us
+  while (true) {
+    const Journal::Read read = attachment_->read();
+    missed_ += read.missed;
+    if (!read.message) break;
+    receive(read.message);
+    attachment_->acknowledge(read.position);
+  }
+  set_timer();
+}
+
+void BlockRunner::receive(const MessagePtr& message) {
+  const auto header = peek_header(message->parts().header);
+  const auto parent = peek_header(message->parts().parent_header);
+  if (!header || !parent) return;
+  const ByteView content = message->parts().content;
+  const std::string_view type = header->msg_type;
+
+  if (type == "kernel_info_reply" && info_done_ && parent->msg_id == info_msg_id_) {
+    const nlohmann::json reply = read_object(content);
+    const auto info = reply.find("language_info");
+    std::exchange(info_done_, nullptr)(info == reply.end() ? "null" : dump_json(*info));
+    return;
+  }
+  const bool ours = current_ && parent->msg_id == current_->execution.msg_id();
+  if (message->channel() == Channel::iopub && type != "status") {
+    receive_output(type, parent->msg_id, content);
+  }
+  if (!ours) return;
+  if (type == "execute_reply") {
+    receive_reply(parent->msg_id, content);
+  } else if (type == "input_request" && events_.on_input) {
+    // Not the execution's business then: it waits for its user as it would for anything else.
+    const nlohmann::json asked = read_object(content);
+    input_parent_ = message->parts().header;
+    events_.on_input({text_of(asked, "prompt"), asked.value("password", nlohmann::json()) == true});
+  } else {
+    const std::string state =
+        type == "status" ? text_of(read_object(content), "execution_state") : std::string();
+    feed(execution::Message{type, parent->msg_id, state});
+  }
+}
+
+void BlockRunner::receive_output(std::string_view type, std::string_view parent,
+                                 ByteView content) {
+  bool ours = false;
+  for (const Record& record : earlier_) {
+    // A later block may update what an earlier one displayed, and a thread prints on when its block
+    // has ended.
+    const bool addressed = record.msg_id == parent;
+    if (!addressed && type != "update_display_data") continue;
+    ours = ours || addressed;
+    const auto collector = record.collector.lock();
+    const bool changed = collector && collector->add(type, content);
+    const bool late = !current_ || collector != current_->collector;
+    if (changed && late && events_.on_late_output) events_.on_late_output();
+  }
+  if (!ours || !events_.on_output) return;
+  OutputCollector single;
+  single.add(type, content);
+  for (const Output& output : single.outputs()) events_.on_output(output);
+}
+
+void BlockRunner::receive_reply(std::string_view parent, ByteView content) {
+  const nlohmann::json reply = read_object(content);
+  current_->asked_exit = asks_exit(reply);
+  feed(execution::Message{"execute_reply", parent, text_of(reply, "status")});
+}
+
+void BlockRunner::on_process_gone(std::string_view reason) {
+  on_messages();  // its last words
+  if (current_) {
+    feed(execution::KernelGone{std::string(reason)});
+  } else if (!restarting_) {
+    state_lost_ = reason;
+  }
+  end_questions();
+}
+
+void BlockRunner::on_kernel_gone(std::string_view reason) {
+  kernel_gone_ = reason;
+  on_process_gone(reason);
+}
+
+// ---- the execution ----
+
+void BlockRunner::feed(const execution::Event& event) {
+  if (!current_) return;
+  for (const execution::Action& action : current_->execution.on(event, shard_.now())) {
+    if (std::holds_alternative<execution::Interrupt>(action)) {
+      kernel_->interrupt([](const Result<void>&) {});
+    } else if (std::holds_alternative<execution::RestartKernel>(action)) {
+      restart_kernel();
+    } else {
+      finish(std::get<execution::Finish>(action).verdict);
+      return;  // the execution is gone, and this was its last action
+    }
+  }
+  set_timer();
+}
+
+// What is sent before the old process is gone would be lost with it, so the result waits.
+void BlockRunner::restart_kernel() {
+  restarting_ = true;
+  kernel_->restart(
+      [weak = weak_from_this()](const Result<void>&) {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->restarting_ = false;
+        if (const auto call = std::exchange(self->when_restarted_, nullptr)) call();
+      },
+      true);
+}
+
+void BlockRunner::finish(execution::Verdict verdict) {
+  auto ended = std::move(current_);
+  timer_.cancel();
+  input_parent_.clear();
+  const auto add_note = [&verdict](const std::string& note) {
+    verdict.note += (verdict.note.empty() ? "" : "; ") + note;
+  };
+  if (!state_lost_.empty()) {
+    verdict.state_lost = true;
+    add_note("before it the kernel was restarted (" + std::exchange(state_lost_, {}) +
+             "): earlier variables are gone");
+  }
+  if (missed_ > 0) {
+    add_note(std::to_string(std::exchange(missed_, 0)) + " messages of the kernel were lost");
+  }
+  BlockResult result{.verdict = std::move(verdict),
+                     .duration = shard_.now() - ended->started,
+                     .collected = ended->collector,
+                     .asked_exit = ended->asked_exit};
+  // Who reads the outputs alone must see that it failed and why.
+  if (!result.ok() && !result.error()) {
+    const std::string& why = result.verdict.note;
+    ended->collector->add("error",
+                          dump_json({{"ename", error_name(result.verdict.outcome)},
+                                     {"evalue", why},
+                                     {"traceback", {why}}}));
+  }
+  auto tell = [self = weak_from_this(), call = std::move(ended->done),
+               result = std::move(result)] {
+    if (!self.expired()) call(result);
+  };
+  if (restarting_) {
+    when_restarted_ = std::move(tell);
+  } else {
+    boost::asio::post(shard_.loop(), std::move(tell));
+  }
+}
+
+void BlockRunner::set_timer() {
+  const auto at = current_ ? current_->execution.next_deadline() : std::nullopt;
+  if (!at) {
+    timer_.cancel();
+    return;
+  }
+  timer_.expires_at(*at);
+  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    if (!error && self) self->feed(execution::DeadlinePassed{});
+  });
+}
+
+}  // namespace perijove

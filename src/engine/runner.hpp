@@ -1,0 +1,124 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/kernel.hpp"
+#include "model/execution.hpp"
+#include "protocol/outputs.hpp"
+
+namespace perijove {
+
+/// How one code block is run.
+struct BlockOptions {
+  ExecutionOptions execution;
+  OutputLimits output_limits;
+};
+
+/// What running one code block gave.
+struct BlockResult {
+  execution::Verdict verdict;
+  Duration duration{};
+  /// Its outputs, which may still grow: while this is shared, late output of the block's threads and
+  /// updates of its displays by later blocks are added to it.
+  std::shared_ptr<const OutputCollector> collected;
+  /// The code ended the program in order, as Python's exit(): no further block was meant to run.
+  bool asked_exit = false;
+
+  bool ok() const { return verdict.outcome == execution::Outcome::ok; }
+  /// The exception that the outputs end with; nullopt when there is none.
+  std::optional<ErrorOutput> error() const;
+};
+
+/// What code asks its user for (Python's input() and getpass()).
+struct InputRequest {
+  std::string prompt;
+  bool password = false;  ///< What is typed should not be shown.
+};
+
+/// Runs code blocks in one kernel, one after another, and gathers what they put out. Each run ends
+/// in one verdict whatever the kernel does: see model/execution. Other clients of the kernel are not
+/// disturbed, but a stuck block may restart it (ExecutionOptions::if_stuck). Shard thread only; make
+/// it with make_shared. Destroying it lets go of the kernel and calls nothing more; a block that was
+/// running runs on.
+class BlockRunner final : public KernelListener, public std::enable_shared_from_this<BlockRunner> {
+ public:
+  struct Events {
+    /// Each output as it arrives: a chunk of a stream, a display, an error. May be null.
+    std::function<void(const Output&)> on_output;
+    /// The outputs of a block that has ended have changed. May be null.
+    std::function<void()> on_late_output;
+    /// Answer with answer_input(). Null: code is told that there is no input, and fails.
+    std::function<void(const InputRequest&)> on_input;
+  };
+  using Done = std::function<void(BlockResult)>;
+
+  BlockRunner(Shard& shard, std::shared_ptr<Kernel> kernel, Events events);
+  ~BlockRunner() override;
+
+  /// Begins to run `code`; `done` is called from the loop, never during this call. One at a time:
+  /// the caller waits for `done` before the next. A kernel that is starting runs it when it is ready.
+  void run(std::string_view code, const BlockOptions& options, Done done);
+  bool running() const { return current_ != nullptr; }
+
+  /// Ends the running block: interrupts the kernel, and what else options.execution says. `done`
+  /// follows with the verdict `cancelled`.
+  void cancel();
+
+  /// The user's answer to the last InputRequest; ignored when none waits.
+  void answer_input(std::string_view text);
+
+  /// Asks what the kernel speaks. `done` gets the JSON text of kernel_info_reply's language_info, or
+  /// of null when the kernel ended without an answer.
+  void ask_language_info(std::function<void(std::string)> done);
+
+ private:
+  // One block: what is known of it as long as anybody keeps its outputs.
+  struct Record {
+    std::string msg_id;
+    std::weak_ptr<OutputCollector> collector;
+  };
+  struct Current;
+
+  void on_messages() override;
+  void on_writable() override {}
+  void on_replaced() override {}
+  void on_process_gone(std::string_view reason) override;
+  void on_kernel_gone(std::string_view reason) override;
+
+  void receive(const MessagePtr& message);
+  void receive_output(std::string_view type, std::string_view parent, ByteView content);
+  void receive_reply(std::string_view parent, ByteView content);
+  void feed(const execution::Event& event);
+  void restart_kernel();
+  void finish(execution::Verdict verdict);
+  void set_timer();
+  Attachment::Submission send(Channel channel, std::string_view msg_type,
+                              const std::string& msg_id, std::string_view content,
+                              ByteView parent_header);
+  void end_questions();
+
+  Shard& shard_;
+  std::shared_ptr<Kernel> kernel_;
+  Events events_;
+  std::string session_;
+  std::unique_ptr<Attachment> attachment_;
+  boost::asio::steady_timer timer_;
+  std::unique_ptr<Current> current_;
+  std::vector<Record> earlier_;
+  std::string input_parent_;  // header of the input_request that waits
+  std::string info_msg_id_;   // of the kernel_info_request that waits
+  std::function<void(std::string)> info_done_;
+  std::optional<std::string> kernel_gone_;  // the reason
+  std::string state_lost_;  // why a process ended while no block was running
+  bool restarting_ = false;             // because of a stuck block,
+  std::function<void()> when_restarted_;  // whose result is told when that is over
+  std::uint64_t missed_ = 0;
+};
+
+}  // namespace perijove

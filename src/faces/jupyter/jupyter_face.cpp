@@ -1,0 +1,166 @@
+#include "faces/jupyter/jupyter_face.hpp"
+
+#include <algorithm>
+#include <boost/asio/ip/address.hpp>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/log.hpp"
+#include "faces/jupyter/access.hpp"
+#include "faces/jupyter/face_state.hpp"
+#include "protocol/json.hpp"
+
+namespace perijove {
+
+JupyterFace::State::State(Shard& shard_, KernelRegistry& registry_, SessionStore& sessions_,
+                          JupyterFaceOptions options_)
+    : shard(shard_),
+      registry(registry_),
+      sessions(sessions_),
+      options(std::move(options_)),
+      started(std::chrono::system_clock::now()),
+      ping_timer(shard_.loop()) {}
+
+static void ping_every(const std::shared_ptr<JupyterFace::State>& state) {
+  state->ping_timer.expires_after(state->options.ws_ping_interval);
+  state->ping_timer.async_wait(
+      [weak = std::weak_ptr(state)](const boost::system::error_code& error) {
+        const auto self = weak.lock();
+        if (error || !self) return;
+        ping_all(*self);
+        ping_every(self);
+      });
+}
+
+JupyterFace::JupyterFace(Shard& shard, KernelRegistry& registry, SessionStore& sessions,
+                         JupyterFaceOptions options)
+    : state_(std::make_shared<State>(shard, registry, sessions, std::move(options))) {
+  if (state_->options.ws_ping_interval > Duration::zero()) ping_every(state_);
+}
+
+JupyterFace::~JupyterFace() {
+  state_->ping_timer.cancel();
+  close_websockets(WsClose::service_restart, "the gateway is stopping");
+}
+
+void JupyterFace::close_websockets(WsClose code, std::string_view reason) {
+  close_channels(*state_, code, reason);
+  close_events(*state_, code, reason);
+}
+
+// ---- one call ----
+
+Call::Call(JupyterFace::State& state, std::shared_ptr<HttpExchange> exchange)
+    : state_(state), exchange_(std::move(exchange)), begun_(state.shard.now()) {
+  common_headers = {
+      {"X-Content-Type-Options", "nosniff"},
+      {"Content-Security-Policy", "frame-ancestors 'self'; report-uri " + state.options.base_url +
+                                      "api/security/csp-report; default-src 'none'"}};
+}
+
+void Call::respond(int status, std::string body, std::string_view content_type, HttpFields extra) {
+  auto& [count, seconds] = state_.metrics.count_and_seconds[{request().method, status}];
+  ++count;
+  seconds += std::chrono::duration<double>(state_.shard.now() - begun_).count();
+
+  HttpResponse response;
+  response.status = status;
+  response.headers = common_headers;
+  if (!content_type.empty()) response.headers.emplace_back("Content-Type", content_type);
+  for (auto& field : extra) response.headers.push_back(std::move(field));
+  response.body = std::move(body);
+  exchange_->respond(std::move(response));
+}
+
+void Call::json(int status, const nlohmann::json& value, HttpFields extra) {
+  json_text(status, dump_json(value), std::move(extra));
+}
+
+void Call::json_text(int status, std::string text, HttpFields extra) {
+  respond(status, std::move(text), "application/json", std::move(extra));
+}
+
+void Call::empty(int status, HttpFields extra) { respond(status, "", "", std::move(extra)); }
+
+void Call::error(int status, std::string_view message, std::string_view reason) {
+  const nlohmann::json why = reason.empty() ? nlohmann::json() : nlohmann::json(reason);
+  json(status, {{"message", message}, {"reason", why}});
+}
+
+void Call::error(const Error& error) {
+  this->error(http_status(error.code), error.message, to_string(error.code));
+}
+
+std::optional<nlohmann::json> Call::body_object() {
+  const std::string& body = request().body;
+  if (body.find_first_not_of(" \t\r\n") == std::string::npos) return nlohmann::json::object();
+  auto parsed = parse_json(body);
+  if (!parsed) {
+    error(400, "Invalid JSON in body of request", parsed.error().message);
+    return std::nullopt;
+  }
+  if (parsed->is_null()) return nlohmann::json::object();
+  if (!parsed->is_object()) {
+    error(400, "Invalid JSON in body of request", "an object is expected");
+    return std::nullopt;
+  }
+  return std::move(*parsed);
+}
+
+bool method_is(const CallPtr& call, std::string_view allowed) {
+  const std::string& method = call->request().method;
+  if (has_token(allowed, method)) return true;
+  call->respond(405, R"({"message": "Method Not Allowed", "reason": null})", "application/json",
+                {{"Allow", std::string(allowed)}});
+  return false;
+}
+
+// ---- routing ----
+
+static std::optional<PathParts> parts_below(std::string_view base_url, const std::string& path) {
+  const auto decoded = percent_decode(path);
+  const auto base = percent_decode(base_url);
+  if (!decoded || !base || !decoded->starts_with(*base)) return std::nullopt;
+  PathParts parts;
+  std::string_view rest = std::string_view(*decoded).substr(base->size());
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('/'), rest.size());
+    parts.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return parts;
+}
+
+void JupyterFace::handle(const std::shared_ptr<HttpExchange>& exchange) {
+  const auto call = std::make_shared<Call>(*state_, exchange);
+  const HttpRequest& request = call->request();
+  const Access access = check_access(state_->options, request);
+  for (const auto& field : access.cors_headers) call->common_headers.push_back(field);
+  if (request.method == "OPTIONS") {
+    call->empty(204, access.preflight_headers);
+    return;
+  }
+  const auto path = parts_below(state_->options.base_url, request.path);
+  if (!path) {
+    call->error(404, "Not Found");
+    return;
+  }
+  const bool is_version = path->size() == 1 && path->front() == "api";
+  if (access.refused_status != 0 && !(is_version && access.refused_status == 401)) {
+    HttpFields extra;
+    if (access.refused_status == 401) extra.emplace_back("WWW-Authenticate", "token");
+    call->json(access.refused_status, {{"message", access.refused_message}, {"reason", nullptr}},
+               std::move(extra));
+    return;
+  }
+  if (request.path.size() > state_->options.base_url.size() && request.path.ends_with('/')) {
+    call->empty(302, {{"Location", request.path.substr(0, request.path.size() - 1)}});
+    return;
+  }
+  const bool handled = handle_kernels(call, *path) || handle_sessions(call, *path) ||
+                       handle_kernelspecs(call, *path) || handle_events(call, *path) ||
+                       handle_server(call, *path);
+  if (!handled) call->error(404, "Not Found");
+}
+
+}  // namespace perijove

@@ -1,0 +1,159 @@
+#include <nlohmann/json.hpp>
+
+#include "faces/jupyter/face_state.hpp"
+
+namespace perijove {
+namespace {
+
+using nlohmann::json;
+
+std::string kernel_url(Call& call, const KernelId& id) {
+  return call.state().options.base_url + "api/kernels/" + id.str();
+}
+
+// Front ends show `message`; `reason` says what became of a kernel that was here before.
+void no_such_kernel(const CallPtr& call, const KernelId& id) {
+  call->error(404, "Kernel does not exist: " + id.str(),
+              call->state().registry.epitaph(id).value_or(""));
+}
+
+bool wants_extended(const Call& call) { return call.request().argument("perijove").has_value(); }
+
+void list_kernels(const CallPtr& call) {
+  if (!call->state().options.list_kernels) {
+    call->error(403, "Forbidden", "listing kernels is turned off");
+    return;
+  }
+  json models = json::array();
+  for (const auto& kernel : call->state().registry.list()) {
+    models.push_back(kernel_model(*kernel, wants_extended(*call)));
+  }
+  call->json(200, models);
+}
+
+void start_kernel(const CallPtr& call) {
+  const auto body = call->body_object();
+  if (!body) return;
+  StartKernel start;
+  const auto text = [&](const char* key, std::string& out) {
+    const auto found = body->find(key);
+    if (found == body->end() || found->is_null()) return true;
+    if (!found->is_string()) {
+      call->error(400, std::string("'") + key + "' must be a string");
+      return false;
+    }
+    out = found->get<std::string>();
+    return true;
+  };
+  std::string wanted_id;
+  if (!text("name", start.name) || !text("path", start.path) || !text("kernel_id", wanted_id)) {
+    return;
+  }
+  if (!wanted_id.empty()) {
+    if (!looks_like_id(wanted_id)) {
+      call->error(400, "'kernel_id' must be a UUID");
+      return;
+    }
+    start.id = KernelId(wanted_id);
+  }
+  if (const auto env = body->find("env"); env != body->end()) {
+    auto read = read_client_environment(*env);
+    if (!read) {
+      call->error(400, read.error().message);
+      return;
+    }
+    start.env = std::move(*read);
+  }
+  const auto kernel = call->state().registry.start(start);
+  if (!kernel) {
+    call->error(kernel.error());
+    return;
+  }
+  call->json(201, kernel_model(**kernel), {{"Location", kernel_url(*call, (*kernel)->id())}});
+}
+
+void delete_kernel(const CallPtr& call, const std::shared_ptr<Kernel>& kernel) {
+  kernel->stop([call](const Result<void>& stopped) {
+    if (stopped) {
+      call->empty(204);
+    } else {
+      call->error(stopped.error());
+    }
+  });
+}
+
+void restart_kernel(const CallPtr& call, const std::shared_ptr<Kernel>& kernel) {
+  kernel->restart([call, kernel](const Result<void>& restarted) {
+    if (restarted) {
+      call->json(200, kernel_model(*kernel));
+    } else {
+      call->error(500, "Exception restarting kernel: " + restarted.error().message);
+    }
+  });
+}
+
+void interrupt_kernel(const CallPtr& call, const std::shared_ptr<Kernel>& kernel) {
+  kernel->interrupt([call](const Result<void>& interrupted) {
+    if (interrupted) {
+      call->empty(204);
+    } else {
+      call->error(interrupted.error());
+    }
+  });
+}
+
+}  // namespace
+
+json kernel_model(const Kernel& kernel, bool extended) {
+  const KernelSummary summary = kernel.summary();
+  json model = {{"id", summary.id.str()},
+                {"name", summary.name},
+                {"last_activity", format_utc(summary.last_activity)},
+                {"execution_state", to_string(summary.execution_state)},
+                {"connections", summary.connections}};
+  if (!summary.reason.empty()) model["reason"] = summary.reason;
+  if (extended) {
+    model["perijove"] = {{"connection_file", summary.connection_file},
+                         {"process", summary.process},
+                         {"work_dir", summary.work_dir},
+                         {"isolation", summary.isolation}};
+  }
+  return model;
+}
+
+bool handle_kernels(const CallPtr& call, const PathParts& path) {
+  if (path.size() < 2 || path[0] != "api" || path[1] != "kernels") return false;
+  const std::string& method = call->request().method;
+  if (path.size() == 2) {
+    if (!method_is(call, "GET,POST")) return true;
+    method == "GET" ? list_kernels(call) : start_kernel(call);
+    return true;
+  }
+  if (!looks_like_id(path[2]) || path.size() > 4) return false;
+  const KernelId id(path[2]);
+  const auto kernel = call->state().registry.find(id);
+  const std::string_view action = path.size() == 4 ? std::string_view(path[3]) : "";
+  const bool known = action.empty() || action == "interrupt" || action == "restart" ||
+                     action == "channels" || action == "logs";
+  if (!known) return false;
+  const bool reads = action == "channels" || action == "logs";
+  if (!method_is(call, action.empty() ? "GET,DELETE" : reads ? "GET" : "POST")) return true;
+  if (!kernel) {
+    no_such_kernel(call, id);
+  } else if (action == "interrupt") {
+    interrupt_kernel(call, kernel);
+  } else if (action == "restart") {
+    restart_kernel(call, kernel);
+  } else if (action == "channels") {
+    open_channels(call, kernel);
+  } else if (action == "logs") {
+    call->respond(200, kernel->log_tail(), "text/plain; charset=utf-8");
+  } else if (method == "DELETE") {
+    delete_kernel(call, kernel);
+  } else {
+    call->json(200, kernel_model(*kernel, wants_extended(*call)));
+  }
+  return true;
+}
+
+}  // namespace perijove

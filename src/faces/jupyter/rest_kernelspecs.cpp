@@ -1,0 +1,66 @@
+#include "faces/jupyter/face_state.hpp"
+
+namespace perijove {
+namespace {
+
+std::string_view content_type_of(std::string_view path) {
+  static constexpr std::pair<std::string_view, std::string_view> kTypes[] = {
+      {".png", "image/png"}, {".svg", "image/svg+xml"},     {".jpg", "image/jpeg"},
+      {".gif", "image/gif"}, {".ico", "image/x-icon"},      {".js", "text/javascript"},
+      {".css", "text/css"},  {".json", "application/json"}, {".txt", "text/plain"}};
+  for (const auto& [extension, type] : kTypes) {
+    if (path.ends_with(extension)) return type;
+  }
+  return "application/octet-stream";
+}
+
+void send_resource(const CallPtr& call, const PathParts& path) {
+  const auto catalogue = call->state().registry.kernelspecs().current();
+  const auto entry = catalogue->find(path[1]);
+  if (!entry) {
+    call->error(404, "Kernel spec " + path[1] + " not found", entry.error().message);
+    return;
+  }
+  std::string file;
+  for (std::size_t i = 2; i < path.size(); ++i) file += (i == 2 ? "" : "/") + path[i];
+  auto contents = blocking_read_resource((*entry)->spec, file);
+  if (!contents) {
+    call->error(contents.error().code == Code::permission_denied ? 403 : 404,
+                contents.error().message);
+    return;
+  }
+  HttpFields headers;
+  if (file.ends_with(".png")) headers.emplace_back("Cache-Control", "max-age=2592000");
+  // An SVG or script of a kernelspec must not run as a page of the gateway's own.
+  headers.emplace_back("Content-Security-Policy", "sandbox; default-src 'none'");
+  call->respond(200, std::move(*contents), content_type_of(file), std::move(headers));
+}
+
+}  // namespace
+
+bool handle_kernelspecs(const CallPtr& call, const PathParts& path) {
+  if (path.size() >= 3 && path[0] == "kernelspecs") {
+    if (method_is(call, "GET,HEAD")) send_resource(call, path);
+    return true;
+  }
+  if (path.size() < 2 || path.size() > 3 || path[0] != "api" || path[1] != "kernelspecs") {
+    return false;
+  }
+  if (!method_is(call, "GET")) return true;
+  auto& state = call->state();
+  const auto catalogue = state.registry.kernelspecs().blocking_refresh();
+  if (path.size() == 2) {
+    call->json_text(
+        200, catalogue->rest_model(state.registry.default_kernelspec(), state.options.base_url));
+    return true;
+  }
+  const auto entry = catalogue->find(path[2]);
+  if (!entry) {
+    call->error(404, "Kernel spec " + path[2] + " not found", entry.error().message);
+    return true;
+  }
+  call->json_text(200, kernelspec_model((*entry)->spec, (*entry)->files, state.options.base_url));
+  return true;
+}
+
+}  // namespace perijove

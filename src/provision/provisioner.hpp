@@ -1,0 +1,80 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/ids.hpp"
+#include "io/child_process.hpp"
+#include "io/shard.hpp"
+#include "perijove/result.hpp"
+#include "protocol/connection_info.hpp"
+#include "protocol/kernelspec.hpp"
+
+namespace perijove {
+
+/// What to start, whole: a provisioner asks nobody for anything else.
+struct LaunchRequest {
+  KernelId kernel_id;
+  Kernelspec spec;
+  Environment env;       ///< Exactly what the kernel gets.
+  std::string work_dir;  ///< Absolute; must exist.
+};
+
+/// Where the gateway's own sockets connect to, and how messages are signed.
+struct Endpoints {
+  std::string shell;
+  std::string iopub;
+  std::string stdin_;
+  std::string control;
+  std::string key;
+  std::string signature_scheme;
+};
+
+/// What a launch tells, each on the shard's thread, none after the LaunchedKernel was destroyed.
+struct LaunchEvents {
+  /// The kernel can be connected to. Once.
+  std::function<void(const Endpoints&)> on_endpoints;
+  /// It could not be started, or its sockets are not to be trusted. Once, instead of the others.
+  std::function<void(Error)> on_failed;
+  /// Bytes of its standard output and error: not Jupyter messages, but what explains a death.
+  std::function<void(ByteView)> on_output;
+  /// The process has ended and everything it started has been killed. Once.
+  std::function<void(ExitStatus)> on_exit;
+};
+
+/// One process (container, pod) of a kernel. Destroying it ends what still runs, at once, and
+/// removes its sockets and files: nothing runs or stays without an owner.
+class LaunchedKernel {
+ public:
+  virtual ~LaunchedKernel() = default;
+
+  /// SIGINT to the kernel and what it started in its group.
+  virtual void interrupt() = 0;
+  /// SIGTERM, likewise.
+  virtual void terminate() = 0;
+  /// SIGKILL to the group and to every descendant that can be found.
+  virtual void kill() = 0;
+
+  /// The connection file on this machine; other Jupyter clients can use it.
+  virtual std::string connection_file() const = 0;
+  /// For people and `kernel list`: "pid 4711".
+  virtual std::string describe() const = 0;
+};
+
+/// A way to run kernels.
+class Provisioner {
+ public:
+  virtual ~Provisioner() = default;
+  /// As `--provisioner` and REST answers name it: "local".
+  virtual std::string_view name() const = 0;
+  /// What keeps a kernel from the machine and other kernels, one word of the common vocabulary:
+  /// none, sandbox, docker, docker+gvisor, kubernetes. Never more than is true.
+  virtual std::string_view isolation() const = 0;
+  /// Begins a launch; failure is told by on_failed, never during this call.
+  virtual std::unique_ptr<LaunchedKernel> launch(Shard& shard, LaunchRequest request,
+                                                 LaunchEvents events) = 0;
+};
+
+}  // namespace perijove
