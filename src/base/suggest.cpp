@@ -52,6 +52,7 @@ std::vector<std::string> closest_names(std::string_view name,
   if (close.size() > count) close.resize(count);
 
   std::vector<std::string> names;
+  names.reserve(close.size());
   for (auto& [distance, candidate] : close) names.push_back(std::move(candidate));
   return names;
 }

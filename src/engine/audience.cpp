@@ -89,21 +89,22 @@ void Audience::for_each(const std::function<void(KernelListener&)>& function) {
 }
 
 void Audience::trim(TimePoint now) {
-  std::size_t detached = members_.size() - attached();
-  std::uint64_t needed = journal_.end();
-  for (auto each = members_.begin(); each != members_.end();) {
-    const Member& seen = each->second;
-    const bool expired =
-        seen.listener == nullptr && (now - seen.detached_at > limits::kDetachedSessionKept ||
-                                     detached > limits::kDetachedSessionsMax);
-    if (expired) {
-      --detached;
-      each = members_.erase(each);
-      continue;
-    }
-    needed = std::min(needed, seen.acknowledged);
-    ++each;
+  std::erase_if(members_, [&](const auto& each) {
+    const Member& seen = each.second;
+    return seen.listener == nullptr && now - seen.detached_at > limits::kDetachedSessionKept;
+  });
+  while (members_.size() - attached() > limits::kDetachedSessionsMax) {
+    const auto longest_lost =
+        std::min_element(members_.begin(), members_.end(), [](const auto& a, const auto& b) {
+          const auto lost_at = [](const Member& each) {
+            return each.listener == nullptr ? each.detached_at : TimePoint::max();
+          };
+          return lost_at(a.second) < lost_at(b.second);
+        });
+    members_.erase(longest_lost);
   }
+  std::uint64_t needed = journal_.end();
+  for (const auto& [id, each] : members_) needed = std::min(needed, each.acknowledged);
   journal_.trim(needed);
 }
 

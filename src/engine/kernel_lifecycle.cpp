@@ -133,7 +133,11 @@ void Kernel::feed(lifecycle::Event event) {
 void Kernel::perform(lifecycle::Action& action) {
   std::visit(Overloaded{
                  [this](const lifecycle::Launch& launch_now) { launch(launch_now.generation); },
-                 [this](const lifecycle::CancelLaunch&) { launched_.reset(); },
+                 [this](const lifecycle::CancelLaunch& cancelled) {
+            launched_.reset();  // from here on it reports nothing
+            feed(lifecycle::LaunchFailed{cancelled.generation,
+                                         Error{Code::aborted, "the launch was cancelled"}});
+          },
                  [this](const lifecycle::Connect&) { connect(); },
                  [this](const lifecycle::SendKernelInfo&) {
                    if (channels_) send_own(Channel::shell, "kernel_info_request", "{}");

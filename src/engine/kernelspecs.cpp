@@ -18,7 +18,8 @@ namespace perijove {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kKernelJsonBytesMax = 1024 * 1024;  // real ones are a few hundred bytes
+constexpr std::size_t kKernelJsonBytesMax =
+    std::size_t{1024} * 1024;  // real ones are a few hundred bytes
 
 std::string join(const std::vector<std::string>& names) {
   std::string text;
@@ -71,7 +72,7 @@ std::vector<std::string> list_regular_files(const std::string& directory) {
   std::vector<std::string> files;
   for (std::string& name : list_directory(directory, nullptr)) {
     std::error_code ignored;
-    if (fs::is_regular_file(directory + "/" + name, ignored)) files.push_back(std::move(name));
+    if (fs::is_regular_file(fs::path(directory) / name, ignored)) files.push_back(std::move(name));
   }
   return files;
 }
@@ -93,9 +94,9 @@ Result<KernelspecCatalogue::Entry> read_kernelspec(const std::string& name,
   return KernelspecCatalogue::Entry{*std::move(spec), list_regular_files(directory)};
 }
 
-void append_status(std::string& out, const std::string& path) {
+void append_status(std::string& out, const fs::path& path) {
   struct stat status {};
-  out += path;
+  out += path.string();
   if (stat(path.c_str(), &status) != 0) {
     out += " -\n";
     return;
@@ -118,8 +119,9 @@ std::string take_fingerprint(const std::vector<std::string>& directories) {
   for (const std::string& directory : directories) {
     append_status(fingerprint, directory);
     for (const std::string& name : list_directory(directory, nullptr)) {
-      append_status(fingerprint, directory + "/" + name);
-      append_status(fingerprint, directory + "/" + name + "/kernel.json");
+      const fs::path resource_dir = fs::path(directory) / name;
+      append_status(fingerprint, resource_dir);
+      append_status(fingerprint, resource_dir / "kernel.json");
     }
   }
   return fingerprint;
@@ -134,16 +136,16 @@ KernelspecCatalogue KernelspecCatalogue::blocking_scan(std::vector<std::string> 
     const auto names = list_directory(directory, &reason);
     if (!reason.empty()) made.faults_.push_back({directory, reason});
     for (const std::string& name : names) {
-      const std::string resource_dir = directory + "/" + name;
-      const std::string kernel_json = resource_dir + "/kernel.json";
+      const fs::path resource_dir = fs::path(directory) / name;
+      const fs::path kernel_json = resource_dir / "kernel.json";
       std::error_code ignored;
       if (!fs::exists(fs::symlink_status(kernel_json, ignored))) continue;
       if (made.entries_.contains(to_lower(name))) continue;
-      auto entry = read_kernelspec(name, resource_dir);
+      auto entry = read_kernelspec(name, resource_dir.string());
       if (entry) {
         made.entries_.emplace(to_lower(name), *std::move(entry));
       } else {
-        made.faults_.push_back({kernel_json, entry.error().message});
+        made.faults_.push_back({kernel_json.string(), entry.error().message});
       }
     }
   }

@@ -73,7 +73,7 @@ class Kernelspecs {
 };
 
 /// Largest kernelspec resource that is served, in bytes: logos and small scripts.
-inline constexpr std::size_t kKernelspecResourceBytesMax = 8 * 1024 * 1024;
+inline constexpr std::size_t kKernelspecResourceBytesMax = std::size_t{8} * 1024 * 1024;
 
 /// The contents of a file in a kernelspec's resource directory, for GET /kernelspecs/NAME/PATH.
 /// permission_denied: a path that leaves the directory, by `..`, as an absolute path or through a

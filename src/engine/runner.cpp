@@ -237,6 +237,8 @@ void BlockRunner::on_process_gone(std::string_view reason) {
   } else if (!restarting_) {
     state_lost_ = reason;
   }
+  // What is said about these requests from now on is the gateway's own obituary.
+  for (Record& record : earlier_) record.msg_id.clear();
   end_questions();
 }
 

@@ -59,25 +59,29 @@ class SpawnAttributes {
   posix_spawnattr_t attributes_;
 };
 
+bool is_program(const std::string& path) {
+  std::error_code ignored;
+  return access(path.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(path, ignored);
+}
+
+// A relative path begins in the work directory: that is where the process is when it is executed.
 Result<std::string> find_program(const SpawnRequest& request) {
-  const std::string& name = request.argv.front();
-  if (name.find('/') != std::string::npos) {
-    if (access(name.c_str(), X_OK) == 0) return name;
-    return Error{Code::not_found, "cannot run " + name + ": " + std::strerror(errno)};
+  const std::filesystem::path name = request.argv.front();
+  const std::filesystem::path work_dir = request.work_dir;
+  if (name.has_parent_path()) {
+    const std::string path = work_dir / name;
+    if (is_program(path)) return path;
+    return Error{Code::not_found, "cannot run " + path + ": not an executable file"};
   }
   const auto path = request.env.find("PATH");
   const std::string searched = path == request.env.end() ? "/usr/bin:/bin" : path->second;
   for (std::size_t start = 0; start <= searched.size();) {
     const std::size_t end = std::min(searched.find(':', start), searched.size());
-    const std::string candidate = searched.substr(start, end - start) + "/" + name;
-    std::error_code ignored;
-    if (access(candidate.c_str(), X_OK) == 0 &&
-        std::filesystem::is_regular_file(candidate, ignored)) {
-      return candidate;
-    }
+    const std::string candidate = work_dir / searched.substr(start, end - start) / name;
+    if (is_program(candidate)) return candidate;
     start = end + 1;
   }
-  return Error{Code::not_found, "program '" + name + "' not found; searched: " + searched};
+  return Error{Code::not_found, "program '" + name.string() + "' not found; searched: " + searched};
 }
 
 std::vector<char*> c_strings(std::vector<std::string>& texts) {

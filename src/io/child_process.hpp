@@ -25,12 +25,13 @@ struct ExitStatus {
 /// "exited with code 3", "was killed by signal 9 (Killed)".
 std::string describe(const ExitStatus& status);
 
-/// What to start. The process gets a session and group of its own, exactly this environment,
-/// standard input from /dev/null, standard output and error into one pipe that is always drained,
-/// and no other descriptor of ours.
+/// What to start. The process gets a session and group of its own, exactly this environment and one
+/// variable that marks its descendants as ours (PERIJOVE_PROCESS), standard input from /dev/null,
+/// standard output and error into one pipe that is always drained, and no other descriptor of ours.
 struct SpawnRequest {
-  std::vector<std::string>
-      argv;  ///< argv[0] is searched in the PATH of `env` unless it has a slash.
+  /// argv[0] is searched in the PATH of `env` unless it has a slash. What is relative begins in
+  /// work_dir.
+  std::vector<std::string> argv;
   std::map<std::string, std::string> env;
   std::string work_dir;
 };

@@ -31,7 +31,10 @@ Result<HeldPorts> HeldPorts::take(const std::string& ip) {
   for (int attempt = 0; attempt < kAttempts && held.ports_.size() < kPorts; ++attempt) {
     const int port = pick(random);
     FileDescriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!socket) break;
+    if (!socket) {
+      return Error{Code::resource_exhausted,
+                   std::string("no socket to hold a port: ") + std::strerror(errno)};
+    }
     // First without the option: two holders that both have it would share the port.
     address.sin_port = htons(static_cast<std::uint16_t>(port));
     if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) continue;

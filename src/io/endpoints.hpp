@@ -31,8 +31,9 @@ class HeldPorts {
 /// and libzmq follows it; a pinned socket is connected by descriptor and stays what it was.
 class PinnedEndpoints {
  public:
-  /// Opens the sockets of `info` on shell, control, stdin and iopub. nullopt while one is not there
-  /// yet; an error when one is something else than a socket of this user.
+  /// Opens the sockets of `info` on shell, control, stdin and iopub, all or none: false while one
+  /// is not there yet. Errors: permission_denied when one is something else than a socket of this
+  /// user, unavailable when one cannot be opened.
   static Result<bool> try_pin(const ConnectionInfo& info, PinnedEndpoints& out);
 
   /// What to connect to: `ipc:///proc/self/fd/N`. Valid while this object lives.

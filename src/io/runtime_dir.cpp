@@ -61,6 +61,22 @@ fs::path record_path(const std::string& directory, pid_t pid) {
   return fs::path(directory) / kProcessesName / std::to_string(pid);
 }
 
+// Whether `pid` is still the process that was recorded under this number.
+bool is_recorded_process(const std::string& directory, pid_t pid) {
+  std::string recorded;
+  std::ifstream file(record_path(directory, pid));
+  std::getline(file, recorded);
+  return !recorded.empty() && start_time(pid) == recorded;
+}
+
+// Held while a directory is made or strays are looked for: nobody must see one before its lock.
+FileDescriptor lock_base(const std::string& base) {
+  FileDescriptor lock(::open(base.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  while (lock && ::flock(lock.get(), LOCK_EX) != 0 && errno == EINTR) {
+  }
+  return lock;
+}
+
 }  // namespace
 
 std::string RuntimeDir::default_base() {
@@ -73,14 +89,18 @@ std::string RuntimeDir::default_base() {
 
 Result<RuntimeDir> RuntimeDir::create(const std::string& base) {
   if (const auto made = make_own_directory(base); !made) return made.error();
-  const std::string path = base + "/" + std::to_string(::getpid());
-  // Our own number: what stands there is a stray of a process that had it before us.
-  std::error_code ignored;
-  fs::remove_all(path, ignored);
-  if (const auto made = make_own_directory(path); !made) return made.error();
+  const FileDescriptor base_lock = lock_base(base);
+  // What stands under our number is a stray, or belongs to a gateway in another pid namespace.
+  const std::string first = base + "/" + std::to_string(::getpid());
+  std::string path = first;
+  for (int i = 2; ::mkdir(path.c_str(), 0700) != 0; ++i) {
+    if (errno != EEXIST) return cannot("make", path);
+    path = first + "-" + std::to_string(i);
+  }
   const std::string lock_path = path + "/" + kLockName;
   FileDescriptor lock(::open(lock_path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
   if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return cannot("lock", lock_path);
+  std::error_code ignored;
   fs::create_directory(fs::path(path) / kProcessesName, ignored);
   return RuntimeDir(path, std::move(lock));
 }
@@ -114,13 +134,14 @@ void RuntimeDir::forget_process(pid_t pid) {
 std::vector<RuntimeDir::Stray> RuntimeDir::find_strays(const std::string& base) {
   std::vector<Stray> strays;
   if (!make_own_directory(base)) return strays;
+  const FileDescriptor base_lock = lock_base(base);
   std::error_code error;
   for (fs::directory_iterator entry(base, error), end; !error && entry != end;
        entry.increment(error)) {
     const std::string path = entry->path();
     FileDescriptor lock(::open((path + "/" + kLockName).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-    if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
-      continue;  // alive, or not one of ours
+    // Alive, or not one of ours.
+    if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) continue;
     Stray stray{.directory = path, .processes = {}};
     std::error_code unreadable;
     for (fs::directory_iterator record(fs::path(path) / kProcessesName, unreadable);
@@ -128,12 +149,7 @@ std::vector<RuntimeDir::Stray> RuntimeDir::find_strays(const std::string& base) 
       const std::string name = record->path().filename();
       pid_t pid = 0;
       std::from_chars(name.data(), name.data() + name.size(), pid);
-      std::string recorded;
-      std::ifstream file(record->path());
-      std::getline(file, recorded);
-      if (pid > 1 && !recorded.empty() && start_time(pid) == recorded) {
-        stray.processes.push_back(pid);
-      }
+      if (pid > 1 && is_recorded_process(path, pid)) stray.processes.push_back(pid);
     }
     strays.push_back(std::move(stray));
   }
@@ -141,7 +157,10 @@ std::vector<RuntimeDir::Stray> RuntimeDir::find_strays(const std::string& base) 
 }
 
 void RuntimeDir::remove_stray(const Stray& stray) {
-  for (const pid_t pid : stray.processes) ::kill(-pid, SIGKILL);
+  for (const pid_t pid : stray.processes) {
+    // Asked again: the number may have passed to a stranger meanwhile.
+    if (is_recorded_process(stray.directory, pid)) ::kill(-pid, SIGKILL);
+  }
   std::error_code ignored;
   fs::remove_all(stray.directory, ignored);
 }

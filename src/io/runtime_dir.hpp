@@ -10,9 +10,10 @@
 
 namespace perijove {
 
-/// The directory of one running gateway, `<base>/<pid>`, 0700: its kernels' sockets and connection
-/// files, and a record of every process it started. Removed with this object. A lock that dies with
-/// the process tells a later gateway which directories nobody owns any more.
+/// The directory of one running gateway, `<base>/<pid>` (`<pid>-2` and so on when that exists),
+/// 0700: its kernels' sockets and connection files, and a record of every process it started.
+/// Removed with this object. A lock that dies with the process tells a later gateway which
+/// directories nobody owns any more.
 class RuntimeDir {
  public:
   /// Where gateways of this user keep theirs: `$XDG_RUNTIME_DIR/perijove`, else

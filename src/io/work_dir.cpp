@@ -32,18 +32,17 @@ bool is_one_component(std::string_view name) {
          name.find_first_of(kSlashAndNul) == std::string_view::npos;
 }
 
-FileDescriptor make_file(int directory, const std::string& name) {
+FileDescriptor make_file(int directory, const std::string& name, mode_t mode) {
   constexpr int kFlags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
-  constexpr mode_t kMode = 0666;  // as the umask leaves it
   open_how how{};
   how.flags = kFlags;
-  how.mode = kMode;
+  how.mode = mode;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   const long opened = syscall(SYS_openat2, directory, name.c_str(), &how, sizeof how);
   if (opened >= 0) return FileDescriptor(static_cast<int>(opened));
   if (errno != ENOSYS) return {};
   // gVisor and systems before Linux 5.6. For a single component these flags say the same.
-  return FileDescriptor(::openat(directory, name.c_str(), kFlags, kMode));
+  return FileDescriptor(::openat(directory, name.c_str(), kFlags, mode));
 }
 
 bool write_all(int file, ByteView bytes) {
@@ -71,13 +70,13 @@ Result<WorkDir> WorkDir::open(const std::string& path) {
   return WorkDir(std::move(shown), std::move(directory));
 }
 
-Result<std::string> WorkDir::write(std::string_view name, ByteView bytes) const {
+Result<std::string> WorkDir::write(std::string_view name, ByteView bytes, mode_t mode) const {
   if (!is_one_component(name)) {
     return Error{Code::invalid_argument, "not the name of a file: '" + std::string(name) + "'"};
   }
   std::string path = path_ + "/" + std::string(name);
   const std::string temporary = ".perijove-" + random_hex(8);
-  const FileDescriptor file = make_file(directory_.get(), temporary);
+  const FileDescriptor file = make_file(directory_.get(), temporary, mode);
   if (!file) return cannot("write in", path_, errno);
   bool renamed = false;
   const ScopeExit remove([&] {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,7 +28,8 @@ class WorkDir {
   /// Writes a file whole or not at all, in place of what has that name (a link is replaced, never
   /// followed), and returns its absolute path. `name` is one component; invalid_argument otherwise.
   /// Readers see the old file or the new one; after a crash of the machine it may be either.
-  Result<std::string> write(std::string_view name, ByteView bytes) const;
+  /// `mode` is what the umask takes from.
+  Result<std::string> write(std::string_view name, ByteView bytes, mode_t mode = 0666) const;
 
  private:
   WorkDir(std::string path, FileDescriptor directory)

@@ -19,6 +19,17 @@ constexpr int kReconnectMillisecondsMax = 100;
 // Frames from this size on are handed over instead of copied.
 constexpr std::size_t kHandOverBytesMin = 64 * 1024;
 
+// A signal (a child that ended, Ctrl-C) interrupts any call of libzmq's, even one that does not
+// wait: it looks after its commands with poll(). Half a multipart message must not be left at that.
+template <typename Call>
+int uninterrupted(Call call) {
+  int result = 0;
+  do {
+    result = call();
+  } while (result < 0 && zmq_errno() == EINTR);
+  return result;
+}
+
 zmq::message_t to_zmq(const OutFrame& frame) {
   if (!frame.owner || frame.bytes.size() < kHandOverBytesMin) {
     return {frame.bytes.data(), frame.bytes.size()};
@@ -40,7 +51,13 @@ struct ZmqSocket::Receiver : std::enable_shared_from_this<Receiver> {
   // libzmq owns the descriptor; Asio only watches it.
   ~Receiver() { fd.release(); }
 
-  bool readable() const { return (socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; }
+  // Whether there is something to do now: to receive, or to send what was refused.
+  bool ready() {
+    int events = 0;
+    std::size_t size = sizeof events;
+    uninterrupted([&] { return zmq_getsockopt(socket.handle(), ZMQ_EVENTS, &events, &size); });
+    return (events & ZMQ_POLLIN) != 0 || (refused && (events & ZMQ_POLLOUT) != 0);
+  }
 
   // The descriptor is edge-triggered and any call on the socket may eat the edge; so the events are
   // asked for before every wait, never trusted to be announced.
@@ -49,9 +66,10 @@ struct ZmqSocket::Receiver : std::enable_shared_from_this<Receiver> {
     int budget = limits::kMessagesPerTurn;
     while (budget > 0 && receive()) --budget;
     if (closed) return;
+    refused = false;
     on_turn_end();
     if (closed) return;
-    if (budget == 0 || readable()) {
+    if (budget == 0 || ready()) {
       post_turn();
     } else {
       wait();
@@ -81,7 +99,9 @@ struct ZmqSocket::Receiver : std::enable_shared_from_this<Receiver> {
     frames.clear();
     do {
       zmq::message_t& frame = frames.emplace_back();
-      if (zmq_msg_recv(frame.handle(), socket.handle(), ZMQ_DONTWAIT) < 0) {
+      const int received = uninterrupted(
+          [&] { return zmq_msg_recv(frame.handle(), socket.handle(), ZMQ_DONTWAIT); });
+      if (received < 0) {
         // Multipart messages arrive whole, so only the first frame can be missing.
         frames.clear();
         return false;
@@ -99,6 +119,7 @@ struct ZmqSocket::Receiver : std::enable_shared_from_this<Receiver> {
   std::vector<zmq::message_t> frames;
   bool waiting = false;
   bool posted = false;
+  bool refused = false;  // a send, since on_turn_end was called last
   bool closed = false;
 };
 
@@ -109,10 +130,8 @@ ZmqSocket::ZmqSocket(Shard& shard, zmq::socket_type type, const std::string& rou
   socket.set(zmq::sockopt::reconnect_ivl, kReconnectMilliseconds);
   socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMillisecondsMax);
   if (!routing_id.empty()) socket.set(zmq::sockopt::routing_id, routing_id);
-  if (type == zmq::socket_type::sub) {
-    socket.set(zmq::sockopt::rcvhwm, 0);
-    socket.set(zmq::sockopt::subscribe, "");
-  }
+  socket.set(zmq::sockopt::rcvhwm, 0);
+  if (type == zmq::socket_type::sub) socket.set(zmq::sockopt::subscribe, "");
 }
 
 ZmqSocket::~ZmqSocket() {
@@ -122,7 +141,9 @@ ZmqSocket::~ZmqSocket() {
 }
 
 Result<void> ZmqSocket::connect(const std::string& endpoint) {
-  if (zmq_connect(receiver_->socket.handle(), endpoint.c_str()) == 0) return {};
+  const int connected =
+      uninterrupted([&] { return zmq_connect(receiver_->socket.handle(), endpoint.c_str()); });
+  if (connected == 0) return {};
   return Error{Code::unavailable,
                "cannot connect to " + endpoint + ": " + zmq_strerror(zmq_errno())};
 }
@@ -140,14 +161,19 @@ bool ZmqSocket::send(std::span<const OutFrame> frames) {
     zmq::message_t frame = to_zmq(frames[i]);
     const int flags = ZMQ_DONTWAIT | (i + 1 < frames.size() ? ZMQ_SNDMORE : 0);
     // Only the first frame can be refused: libzmq keeps a message on the pipe it began on.
-    sent = zmq_msg_send(frame.handle(), receiver_->socket.handle(), flags) >= 0;
-    if (!sent && i == 0) break;
+    sent = uninterrupted([&] {
+             return zmq_msg_send(frame.handle(), receiver_->socket.handle(), flags);
+           }) >= 0;
+    if (!sent && i == 0) {
+      receiver_->refused = true;
+      break;
+    }
     if (!sent) {
       log::error("zmq_send_failed", {{"reason", zmq_strerror(zmq_errno())}});
       break;
     }
   }
-  if (receiver_->on_message && receiver_->readable()) receiver_->post_turn();
+  if (receiver_->on_message && receiver_->ready()) receiver_->post_turn();
   return sent;
 }
 

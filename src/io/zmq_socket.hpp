@@ -30,8 +30,9 @@ class ZmqSocket {
   /// Called after each run of messages, and whenever the socket may have become writable.
   using OnTurnEnd = std::function<void()>;
 
-  /// `type` is dealer or sub (which subscribes to everything). A SUB has no high-water mark: the
-  /// default of 1,000 messages drops 90 % of what a slow reader should get, silently.
+  /// `type` is dealer or sub (which subscribes to everything). There is no high-water mark on what
+  /// is received: a kernel's PUB and ROUTER drop, silently, what does not fit any more, and with
+  /// the default of 1,000 messages that is 90 % of what a slow reader should get.
   ZmqSocket(Shard& shard, zmq::socket_type type, const std::string& routing_id = {});
   ~ZmqSocket();
   ZmqSocket(const ZmqSocket&) = delete;

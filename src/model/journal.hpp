@@ -33,8 +33,9 @@ class JournalStore {
 /// rest is in the store), and one that lost its connection goes on where it stopped. Replies that
 /// only one reader may see stand in the same order as what all see.
 ///
-/// Positions count messages and never repeat. When even the store is full the oldest messages go;
-/// a reader that asks for them is told how many it missed: nothing is lost silently.
+/// Positions count messages and never repeat. When even the store is full, what would have gone
+/// there next is lost, and a reader that comes to it is told how many messages it missed: nothing
+/// is lost silently.
 class Journal {
  public:
   /// `store` may be null: then what exceeds the memory is lost (and said to be).

@@ -34,10 +34,9 @@
 ///   the process before has left in the sockets proves nothing about this one.
 /// - Before ProcessExited, what the sockets still hold is read and fed: a kernel that was asked by
 ///   a client to shut down must not look like one that died.
-/// - ProcessExited is fed before the process is reaped (waitid with WNOWAIT). The group is
-/// signalled
-///   by number, and only an unreaped leader keeps that number from being given to somebody else.
-///   After the actions of ProcessExited are done, it reaps.
+/// - The group is signalled by number, and only an unreaped leader keeps that number from being
+///   given to somebody else. So whoever reaps the leader kills the rest of its group first, and a
+///   signal that comes after that does nothing.
 ///
 /// What it gets: every request is completed exactly once, at most one process at any time, and
 /// nothing takes longer than the clocks in LifecycleOptions.
@@ -102,8 +101,8 @@ using Event =
 
 // Actions.
 
-/// Have the provisioner start a process, with the endpoints and key that the kernel has always had.
-/// Messages that were queued for the process before are dropped, not sent to this one.
+/// Have the provisioner start a process. Messages that were queued for the process before are
+/// dropped, not sent to this one.
 struct Launch {
   Generation generation = 0;
 };

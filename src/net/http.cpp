@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/status.hpp>
+#include <cstdio>
+#include <ctime>
 #include <ostream>
 
 namespace perijove {
@@ -45,9 +47,26 @@ bool HttpRequest::is_websocket_upgrade() const {
 }
 
 std::string_view reason_phrase(int status) {
-  const auto text =
-      boost::beast::http::obsolete_reason(static_cast<boost::beast::http::status>(status));
+  namespace http = boost::beast::http;
+  const http::status known = http::int_to_status(static_cast<unsigned>(status));
+  if (known == http::status::unknown) return "Unknown";
+  const auto text = http::obsolete_reason(known);
   return {text.data(), text.size()};
+}
+
+std::string http_date(WallTime time) {
+  // Not strftime: its names follow the locale.
+  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  char text[64];
+  std::snprintf(text, sizeof text, "%s, %02d %s %d %02d:%02d:%02d GMT", kDays[utc.tm_wday],
+                utc.tm_mday, kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
+                utc.tm_sec);
+  return text;
 }
 
 static int hex_value(char c) {

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/time.hpp"
+
 namespace perijove {
 
 using HttpFields = std::vector<std::pair<std::string, std::string>>;
@@ -37,6 +39,9 @@ struct HttpResponse {
 
 /// "Not Found" for 404 and so on; "Unknown" for what has no name.
 std::string_view reason_phrase(int status);
+
+/// The time as a Date header has it (RFC 9110 section 5.6.7): "Sun, 06 Nov 1994 08:49:37 GMT".
+std::string http_date(WallTime time);
 
 /// Decodes %XX (and + when `plus_is_space`); nullopt for a broken escape or a NUL byte.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space = false);

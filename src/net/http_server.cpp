@@ -49,7 +49,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void start() {
     auto self = shared_from_this();
     stream_->set_handlers([self](ByteView bytes) { self->on_bytes(bytes); },
-                          [self] { self->forget(); }, nullptr);
+                          [self] { self->forget(); }, [self] { self->go_on(); });
     stream_->start_reading();
   }
 
@@ -63,9 +63,12 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     forget();
   }
 
-  /// Ends a connection that rests too long, or whose client takes too long to send its request.
+  /// Ends a connection that rests too long, or whose client takes too long to send its request, or
+  /// takes nothing of its answer.
   void sweep(TimePoint now) {
     if (answering_) return;
+    const std::uint64_t written = stream_->written_bytes();
+    if (std::exchange(swept_bytes_, written) != written) rest_since_ = now;
     const Duration limit =
         parser_ ? Duration(limits::kHttpRequestTimeMax) : Duration(limits::kHttpIdleTimeMax);
     if (now - rest_since_ > limit) close();
@@ -80,6 +83,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   }
 
   void parse();
+  void go_on();
   void refuse(int status, std::string_view reason);
   void dispatch();
   void forget() { server_->connections.erase(shared_from_this()); }
@@ -89,6 +93,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::unique_ptr<Parser> parser_;  // only while a request is being read: an idle one costs little
   std::string pending_;             // read, not parsed
   TimePoint rest_since_;
+  std::uint64_t swept_bytes_ = 0;  // of the stream's written_bytes, when sweep() looked last
   bool parsing_ = false;
   bool answering_ = false;
   bool keep_alive_ = true;
@@ -100,7 +105,8 @@ void HttpConnection::parse() {
   const auto self = shared_from_this();
   const ScopeExit leave([this] { parsing_ = false; });
   parsing_ = true;
-  while (!answering_ && !pending_.empty() && stream_->is_open()) {
+  // A client that does not take its answers gets no further ones to pile up here.
+  while (!answering_ && !stream_->is_blocked() && !pending_.empty() && stream_->is_open()) {
     if (!parser_) {
       parser_ = std::make_unique<Parser>();
       parser_->eager(true);
@@ -172,7 +178,7 @@ void HttpConnection::respond(const HttpRequest& request, HttpResponse response) 
   std::string& out = stream_->tail();
   out += "HTTP/1.1 " + std::to_string(response.status) + ' ';
   out += reason_phrase(response.status);
-  out += "\r\n";
+  out += "\r\nDate: " + http_date(std::chrono::system_clock::now()) + "\r\n";
   for (const auto& [name, value] : response.headers) out += name + ": " + value + "\r\n";
   const bool bodiless = response.status == 204 || response.status == 304;
   if (!bodiless) out += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
@@ -193,9 +199,12 @@ void HttpConnection::respond(const HttpRequest& request, HttpResponse response) 
     return;
   }
   stream_->flush();
-  if (!stream_->is_open()) return;
-  parse();
-  if (stream_->is_open() && !answering_) stream_->pause_reading(false);
+  go_on();
+}
+
+void HttpConnection::go_on() {
+  if (stream_->is_open()) parse();
+  if (stream_->is_open() && !answering_) stream_->pause_reading(stream_->is_blocked());
 }
 
 // The rest of a refused request cannot be told from a next one, so the connection ends.

@@ -16,9 +16,12 @@ constexpr std::size_t kGatherMax = 64;
 constexpr int kReadsPerTurn = 8;
 constexpr auto kLingerTime = std::chrono::seconds(2);
 
-// A peer whose machine vanished acknowledges nothing: after this the system ends the connection. A
-// peer that is merely silent is left alone.
-constexpr unsigned kUnacknowledgedMilliseconds = 60'000;
+// A peer whose machine vanished is noticed by keep-alive, in three minutes, or by the system's
+// limit of retransmissions, in a quarter of an hour, when something was on its way to it. There is
+// no TCP_USER_TIMEOUT: it also ends the connection of a peer that lives and merely does not read.
+constexpr int kKeepAliveIdleSeconds = 60;
+constexpr int kKeepAliveIntervalSeconds = 20;
+constexpr int kKeepAliveProbes = 6;
 
 void set_options(boost::asio::ip::tcp::socket& socket) {
   boost::system::error_code ignored;
@@ -27,13 +30,9 @@ void set_options(boost::asio::ip::tcp::socket& socket) {
   socket.non_blocking(true, ignored);
   socket.native_non_blocking(true, ignored);
   const int fd = socket.native_handle();
-  const int idle_seconds = 60, interval_seconds = 20, probes = 6;
-  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
-  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof interval_seconds);
-  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-  // TCP_USER_TIMEOUT would override the keep-alive count, so it covers both.
-  const unsigned user_timeout = 3 * kUnacknowledgedMilliseconds;
-  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kKeepAliveIdleSeconds, sizeof(int));
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kKeepAliveIntervalSeconds, sizeof(int));
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kKeepAliveProbes, sizeof(int));
 }
 
 }  // namespace

@@ -45,6 +45,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
   /// Writes as much as the system takes now; the rest follows when it can.
   void flush();
+  /// Whether the system took less than was queued: the peer does not read. on_drained follows.
+  bool is_blocked() const { return waiting_writable_; }
   /// Bytes queued here that the system has not taken.
   std::size_t queued_bytes() const;
   /// Bytes that the system has taken in all.

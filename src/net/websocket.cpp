@@ -7,6 +7,12 @@
 
 namespace perijove {
 
+// RFC 6455 section 7.4 and the registry that goes on from it.
+static bool is_sendable(std::uint16_t code) {
+  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
+         (code >= 3000 && code <= 4999);
+}
+
 WebSocket::WebSocket(std::shared_ptr<Stream> stream, std::size_t message_bytes_max,
                      std::string already_read)
     : stream_(std::move(stream)),
@@ -20,6 +26,7 @@ void WebSocket::start(Handlers handlers) {
   stream_->set_handlers([self](ByteView bytes) { self->on_bytes(bytes); },
                         [self] { self->ended(); },
                         [self] {
+                          self->answer_ping();
                           if (self->open_ && self->handlers_.on_drained) {
                             self->handlers_.on_drained();
                           }
@@ -43,14 +50,14 @@ void WebSocket::handle(WsEvent event) {
           const auto on_message = handlers_.on_message;
           if (on_message) on_message(std::move(value));
         } else if constexpr (std::is_same_v<T, WsPing>) {
-          append_ws_header(stream_->tail(), WsOpcode::pong, value.payload.size());
-          stream_->append(value.payload);
-          stream_->flush();
+          unanswered_ping_ = std::move(value.payload);
+          answer_ping();
         } else if constexpr (std::is_same_v<T, WsCloseReceived>) {
-          // 1005 stands for "no code" and may not be sent; any other is answered in kind.
-          const bool sendable =
-              value.code >= 1000 && value.code < 5000 && value.code != 1005 && value.code != 1006;
-          close(sendable ? static_cast<WsClose>(value.code) : WsClose::normal, "");
+          // 1005 stands for "no code"; what may be sent is answered in kind.
+          close(value.code == 1005        ? WsClose::normal
+                : is_sendable(value.code) ? static_cast<WsClose>(value.code)
+                                          : WsClose::protocol_error,
+                "");
         } else if constexpr (std::is_same_v<T, WsFault>) {
           log::warning("websocket_fault",
                        {{"peer", stream_->peer_address()}, {"reason", value.reason}});
@@ -58,6 +65,16 @@ void WebSocket::handle(WsEvent event) {
         }
       },
       std::move(event));
+}
+
+// A peer that pings and does not read is answered once, when it reads again: of several pings only
+// the last needs an answer (RFC 6455 section 5.5.3).
+void WebSocket::answer_ping() {
+  if (!open_ || !unanswered_ping_ || stream_->is_blocked()) return;
+  const std::string payload = *std::exchange(unanswered_ping_, std::nullopt);
+  append_ws_header(stream_->tail(), WsOpcode::pong, payload.size());
+  stream_->append(payload);
+  stream_->flush();
 }
 
 void WebSocket::begin_message(WsOpcode opcode, std::size_t payload_bytes) {

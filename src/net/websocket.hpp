@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -50,12 +51,14 @@ class WebSocket : public std::enable_shared_from_this<WebSocket> {
  private:
   void on_bytes(ByteView bytes);
   void handle(WsEvent event);
+  void answer_ping();
   void ended();
 
   std::shared_ptr<Stream> stream_;
   WsReader reader_;
   std::string already_read_;
   Handlers handlers_;
+  std::optional<std::string> unanswered_ping_;
   bool open_ = true;
 };
 

@@ -13,7 +13,7 @@ namespace perijove {
 /// Longest value that a client may set, in bytes (as enterprise_gateway).
 inline constexpr std::size_t kEnvironmentValueBytesMax = 4096;
 /// Most that a client may set in all, names included: far below what exec takes (ARG_MAX).
-inline constexpr std::size_t kClientEnvironmentBytesMax = 256 * 1024;
+inline constexpr std::size_t kClientEnvironmentBytesMax = std::size_t{256} * 1024;
 
 /// Reads the `env` of POST /api/kernels. null is an empty map. Refuses (invalid_argument, naming
 /// the variable, never its value): anything but an object of strings; names that are not

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "protocol/json.hpp"
+#include "protocol/utf8.hpp"
 
 namespace perijove {
 namespace {
@@ -52,30 +53,10 @@ struct Scanner {
     }
   }
 
-  // The well-formed sequences of Unicode's table 3-7: no overlong forms, no surrogates.
   bool scan_multi_byte() {
-    const auto byte = [this](std::size_t offset) {
-      return at + offset < text.size() ? static_cast<unsigned char>(text[at + offset]) : 0u;
-    };
-    const auto continues = [&](std::size_t offset) { return (byte(offset) & 0xc0u) == 0x80u; };
-    const unsigned lead = byte(0);
-    if (lead >= 0xc2 && lead <= 0xdf) {
-      if (!continues(1)) return false;
-      at += 2;
-    } else if (lead >= 0xe0 && lead <= 0xef) {
-      const unsigned low = lead == 0xe0 ? 0xa0 : 0x80;
-      const unsigned high = lead == 0xed ? 0x9f : 0xbf;
-      if (byte(1) < low || byte(1) > high || !continues(2)) return false;
-      at += 3;
-    } else if (lead >= 0xf0 && lead <= 0xf4) {
-      const unsigned low = lead == 0xf0 ? 0x90 : 0x80;
-      const unsigned high = lead == 0xf4 ? 0x8f : 0xbf;
-      if (byte(1) < low || byte(1) > high || !continues(2) || !continues(3)) return false;
-      at += 4;
-    } else {
-      return false;
-    }
-    return true;
+    const std::size_t size = utf8_character_size(text.substr(at));
+    at += size;
+    return size > 0;
   }
 
   bool scan_string() {

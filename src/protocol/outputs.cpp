@@ -9,10 +9,10 @@
 namespace perijove {
 namespace {
 
+constexpr std::size_t kErrorsMax = 100;  // an execution usually ends with its first one
+
 // How far a cut looks for the end of a line, in a piece of text of that size.
 std::size_t line_search_bytes(std::size_t size) { return std::min<std::size_t>(4096, size / 4); }
-
-constexpr std::size_t kErrorsMax = 100;  // an execution ends with its first one, usually
 
 const nlohmann::json* member(const nlohmann::json& object, const char* name) {
   if (!object.is_object()) return nullptr;
@@ -60,7 +60,7 @@ void append(std::vector<Output>& outputs, const std::string& name, ByteView text
       return;
     }
   }
-  outputs.push_back(StreamOutput{name, std::string(text)});
+  outputs.emplace_back(StreamOutput{name, std::string(text)});
 }
 
 std::string display_id_of(const nlohmann::json& content) {
@@ -168,7 +168,7 @@ void OutputCollector::append_text(const std::string& name, ByteView text, bool i
   } else if (streams_ < limits_.outputs_max) {
     ++streams_;
     Slot& slot = slots_.emplace_back();
-    slot.output = StreamOutput{name, {}};
+    slot.output.emplace<StreamOutput>().name = name;
     slot.in_tail = in_tail;
   } else {
     // Too many pieces to keep their order among each other: join the last one of that name.
@@ -222,10 +222,9 @@ bool OutputCollector::add_display(const nlohmann::json& content, bool is_result)
   ++displays_;
   Slot& slot = slots_.emplace_back();
   slot.display_id = display_id_of(content);
-  DisplayOutput display;
+  auto& display = slot.output.emplace<DisplayOutput>();
   display.is_result = is_result;
   if (is_result) display.execution_count = execution_count_;
-  slot.output = std::move(display);
   set_data(slot, content);
   return true;
 }
@@ -294,7 +293,7 @@ bool OutputCollector::add_error(const nlohmann::json& content) {
     return true;
   }
   ++errors_;
-  ErrorOutput error;
+  auto& error = slots_.emplace_back().output.emplace<ErrorOutput>();
   error.name = text_member(content, "ename").value_or("");
   error.message = text_member(content, "evalue").value_or("");
   std::size_t room = limits_.error_bytes_max;
@@ -329,7 +328,6 @@ bool OutputCollector::add_error(const nlohmann::json& content) {
     error.traceback.push_back("[... " + bytes(cut) + " of traceback were cut]");
   }
   std::reverse(error.traceback.begin(), error.traceback.end());
-  slots_.emplace_back().output = std::move(error);
   return true;
 }
 

@@ -41,10 +41,12 @@ nlohmann::json to_nbformat(const Output& output);
 
 /// How much of one execution is kept.
 struct OutputLimits {
-  std::size_t text_bytes_max = 16 * 1024 * 1024;   ///< Streams; over it the middle is cut.
-  std::size_t data_bytes_max = 256 * 1024 * 1024;  ///< All displays together.
-  std::size_t outputs_max = 10'000;                ///< Displays; and separately pieces of streams.
-  std::size_t error_bytes_max = 1024 * 1024;       ///< The traceback, whatever the streams took.
+  std::size_t text_bytes_max =
+      std::size_t{16} * 1024 * 1024;  ///< Streams; over it the middle is cut.
+  std::size_t data_bytes_max = std::size_t{256} * 1024 * 1024;  ///< All displays together.
+  std::size_t outputs_max = 10'000;  ///< Displays; and separately pieces of streams.
+  std::size_t error_bytes_max =
+      std::size_t{1024} * 1024;  ///< The traceback, whatever the streams took.
 };
 
 /// What was not kept. outputs() says the same in the places where something is missing.

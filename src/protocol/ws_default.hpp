@@ -37,10 +37,9 @@ struct WsDefaultFrame {
   std::string head;     ///< The whole text, or offsets and JSON; the buffers follow verbatim.
 };
 
-/// Frames `message` by splicing its parts: each is checked to be one JSON value and then copied,
-/// not parsed and written again. A part that is not JSON (a kernel's fault: NaN, cut text) is
-/// replaced by
-/// {"malformed": "<its text>"}, so that the client gets everything and the frame stays valid.
+/// Frames `message` by splicing its parts: each is checked to be one JSON object and then copied,
+/// not parsed and written again. A part that is none (a kernel's fault: NaN, cut text) is replaced
+/// by {"malformed": "<its text>"}, so that the client gets everything and the frame stays valid.
 /// display_data and execute_result without a text/plain entry get one that names the type, because
 /// OpenHands reads data["text/plain"] unconditionally.
 WsDefaultFrame encode_ws_default(const Message& message);

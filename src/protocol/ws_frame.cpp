@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "protocol/utf8.hpp"
+
 namespace perijove {
 namespace {
 
@@ -161,12 +163,13 @@ void append_ws_header(std::string& out, WsOpcode opcode, std::uint64_t payload_s
 }
 
 std::string ws_close_frame(WsClose code, std::string_view reason) {
-  reason = reason.substr(0, kControlPayloadMax - 2);
+  // A reason may carry what a kernel wrote, and a client fails on one that is not UTF-8.
+  const std::string text = to_utf8(reason, kControlPayloadMax - 2);
   std::string out;
-  append_ws_header(out, WsOpcode::close, 2 + reason.size());
+  append_ws_header(out, WsOpcode::close, 2 + text.size());
   out += static_cast<char>(static_cast<unsigned>(code) >> 8);
   out += static_cast<char>(static_cast<unsigned>(code) & 0xff);
-  out += reason;
+  out += text;
   return out;
 }
 

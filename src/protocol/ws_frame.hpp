@@ -90,7 +90,7 @@ class WsReader {
 /// Appends the header of an unfragmented, unmasked frame of `payload_size` bytes.
 void append_ws_header(std::string& out, WsOpcode opcode, std::uint64_t payload_size);
 
-/// A whole close frame; `reason` is cut to the 123 bytes that fit.
+/// A whole close frame; `reason` is made valid UTF-8 and cut to the 123 bytes that fit.
 std::string ws_close_frame(WsClose code, std::string_view reason);
 
 /// The Sec-WebSocket-Accept value for a client's Sec-WebSocket-Key (RFC 6455 section 4.2.2).

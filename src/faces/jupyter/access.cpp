@@ -3,43 +3,47 @@
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 
+#include "base/text.hpp"
 #include "protocol/constant_time.hpp"
 #include "protocol/mime.hpp"
 
 namespace perijove {
 namespace {
 
-std::string_view trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
+struct Authorization {
+  std::string_view scheme;
+  std::string_view credentials;
+};
 
-bool authorization_matches(std::string_view value, const std::string& token) {
-  value = trim(value);
-  const std::size_t space = value.find(' ');
-  if (space == std::string_view::npos) return false;
-  const std::string_view scheme = value.substr(0, space);
-  const std::string_view credentials = trim(value.substr(space));
-  if (equal_ignoring_case(scheme, "token") || equal_ignoring_case(scheme, "bearer")) {
-    return equal_in_constant_time(credentials, token);
-  }
-  if (!equal_ignoring_case(scheme, "basic")) return false;
-  const auto decoded = decode_mime("application/octet-stream", credentials);
-  if (!decoded) return false;
-  const std::size_t colon = decoded->find(':');
-  return colon != std::string::npos &&
-         equal_in_constant_time(std::string_view(*decoded).substr(colon + 1), token);
+Authorization authorization_of(const HttpRequest& request) {
+  const std::string_view value = trim(request.header("Authorization"));
+  const std::size_t space = std::min(value.find_first_of(" \t"), value.size());
+  return {value.substr(0, space), trim(value.substr(space))};
 }
 
 bool has_valid_token(const JupyterFaceOptions& options, const HttpRequest& request) {
   if (options.token.empty()) return false;
-  if (authorization_matches(request.header("Authorization"), options.token)) return true;
+  const auto [scheme, credentials] = authorization_of(request);
+  if ((equal_ignoring_case(scheme, "token") || equal_ignoring_case(scheme, "bearer")) &&
+      equal_in_constant_time(credentials, options.token)) {
+    return true;
+  }
   const auto argument = request.argument("token");
   return argument && equal_in_constant_time(*argument, options.token);
 }
 
-// "http://127.0.0.1:8888" and "http://[::1]:8888" without scheme.
+bool has_valid_password(const JupyterFaceOptions& options, const HttpRequest& request) {
+  const auto [scheme, credentials] = authorization_of(request);
+  if (options.token.empty() || !equal_ignoring_case(scheme, "basic")) return false;
+  const auto decoded = decode_mime("application/octet-stream", credentials);
+  if (!decoded) return false;
+  const std::size_t colon = decoded->find(':');
+  return colon != std::string::npos &&
+         equal_in_constant_time(std::string_view(*decoded).substr(colon + 1), options.token);
+}
+
+// "http://127.0.0.1:8888" and "http://[::1]:8888" without scheme; empty for "null", the origin of
+// sandboxed pages and of files.
 std::string_view authority_of(std::string_view origin) {
   const std::size_t scheme = origin.find("://");
   return scheme == std::string_view::npos ? std::string_view() : origin.substr(scheme + 3);
@@ -76,9 +80,11 @@ Access check_access(const JupyterFaceOptions& options, const HttpRequest& reques
   const std::string_view origin = request.header("Origin");
   const bool wildcard = origin_allowed(options, "*");
 
+  // A preflight carries no token by design; its answer gives nothing away.
+  const bool preflight = request.method == "OPTIONS" && !options.token.empty();
   if (wildcard && !options.allow_credentials) {
     access.cors_headers.emplace_back("Access-Control-Allow-Origin", "*");
-  } else if (!origin.empty() && (origin_allowed(options, origin) || token_given)) {
+  } else if (!origin.empty() && (origin_allowed(options, origin) || token_given || preflight)) {
     access.cors_headers.emplace_back("Access-Control-Allow-Origin", origin);
     access.cors_headers.emplace_back("Vary", "Origin");
   }
@@ -98,27 +104,21 @@ Access check_access(const JupyterFaceOptions& options, const HttpRequest& reques
   if (!options.max_age.empty()) {
     access.preflight_headers.emplace_back("Access-Control-Max-Age", options.max_age);
   }
-  // A preflight carries no token by design; its answer gives nothing away.
-  if (request.method == "OPTIONS" && !origin.empty() && access.cors_headers.size() == 1 &&
-      !options.token.empty()) {
-    access.cors_headers.emplace_back("Access-Control-Allow-Origin", origin);
-    access.cors_headers.emplace_back("Vary", "Origin");
-  }
-
   if (token_given) return access;
-  if (!options.token.empty()) {
+  if (!options.token.empty() && !has_valid_password(options, request)) {
     access.refused_status = 401;
     access.refused_message =
         "Unauthorized: give the gateway's token as ?token=T or as the header Authorization: token "
         "T";
     return access;
   }
-  if (!host_allowed(options, request.header("Host"))) {
+  const std::string_view own = authority_of(origin);
+  const bool same_origin = !own.empty() && equal_ignoring_case(own, request.header("Host"));
+  if (options.token.empty() && !host_allowed(options, request.header("Host"))) {
     access.refused_status = 403;
     access.refused_message =
         "Forbidden: requests for this Host are not answered; add it with --allow-host";
-  } else if (!origin.empty() && !origin_allowed(options, origin) &&
-             !equal_ignoring_case(authority_of(origin), request.header("Host"))) {
+  } else if (!origin.empty() && !origin_allowed(options, origin) && !same_origin) {
     access.refused_status = 403;
     access.refused_message =
         "Forbidden: cross-origin request; allow this Origin with --allow-origin, or use a token";

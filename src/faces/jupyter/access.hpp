@@ -18,7 +18,8 @@ struct Access {
 /// Token by `?token=`, `Authorization: token T`, `Bearer T` (any case) or Basic with the token as
 /// password. A request that carries the token proves that its sender was told it, wherever its page
 /// came from; without tokens, Origin and Host decide: a page of another site, or one that had our
-/// address put under its own name (DNS rebinding), is refused. Pure.
+/// address put under its own name (DNS rebinding), is refused. A browser that knows the password
+/// adds it to the requests of any page, so that with Basic the Origin counts too. Pure.
 Access check_access(const JupyterFaceOptions& options, const HttpRequest& request);
 
 }  // namespace perijove

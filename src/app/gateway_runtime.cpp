@@ -1,0 +1,53 @@
+#include "app/gateway_runtime.hpp"
+
+#include <unistd.h>
+
+#include <string_view>
+#include <utility>
+
+#include "base/log.hpp"
+#include "io/child_process.hpp"
+#include "protocol/data_path.hpp"
+#include "provision/local/local_provisioner.hpp"
+
+namespace perijove {
+
+Environment own_environment() {
+  Environment variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos || equals == 0) continue;
+    variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return variables;
+}
+
+Result<std::unique_ptr<GatewayRuntime>> GatewayRuntime::create(GatewayOptions options) {
+  const std::string base =
+      options.runtime_base.empty() ? RuntimeDir::default_base() : options.runtime_base;
+  for (const RuntimeDir::Stray& stray : RuntimeDir::find_strays(base)) {
+    log::warning("stray_removed", {{"directory", stray.directory},
+                                   {"processes", std::to_string(stray.processes.size())}});
+    RuntimeDir::remove_stray(stray);
+  }
+  auto runtime_dir = RuntimeDir::create(base);
+  if (!runtime_dir) return runtime_dir.error();
+  if (options.kernelspec_dirs.empty()) {
+    options.kernelspec_dirs = kernelspec_directories(options.registry.gateway_env);
+  }
+  std::unique_ptr<GatewayRuntime> runtime(
+      new GatewayRuntime(std::move(options), base, *std::move(runtime_dir)));
+  prepare_process_supervision(runtime->shard());
+  return runtime;
+}
+
+GatewayRuntime::GatewayRuntime(GatewayOptions options, std::string runtime_base,
+                               RuntimeDir runtime_dir)
+    : runtime_base_(std::move(runtime_base)),
+      runtime_dir_(std::move(runtime_dir)),
+      provisioner_(make_local_provisioner(runtime_dir_)),
+      kernelspecs_(std::move(options.kernelspec_dirs)),
+      registry_(shard_, *provisioner_, kernelspecs_, std::move(options.registry)) {}
+
+}  // namespace perijove

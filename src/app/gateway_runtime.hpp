@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+
+#include "engine/gateway_options.hpp"
+#include "engine/kernelspecs.hpp"
+#include "engine/registry.hpp"
+#include "io/runtime_dir.hpp"
+#include "io/shard.hpp"
+#include "provision/provisioner.hpp"
+
+namespace perijove {
+
+/// The parts that every command with kernels needs, put together: a shard, a runtime directory, the
+/// local provisioner, the kernelspecs and a registry. Lives on the thread that runs the shard.
+/// Destroying it ends every kernel at once; end them in order before with registry().stop_all().
+class GatewayRuntime {
+ public:
+  /// Ends what gateways that were killed left behind, too. Errors: those of RuntimeDir::create.
+  static Result<std::unique_ptr<GatewayRuntime>> create(GatewayOptions options);
+
+  Shard& shard() { return shard_; }
+  KernelRegistry& registry() { return registry_; }
+  Kernelspecs& kernelspecs() { return kernelspecs_; }
+  const std::string& runtime_base() const { return runtime_base_; }
+
+ private:
+  GatewayRuntime(GatewayOptions options, std::string runtime_base, RuntimeDir runtime_dir);
+
+  std::string runtime_base_;
+  RuntimeDir runtime_dir_;
+  Shard shard_;
+  std::unique_ptr<Provisioner> provisioner_;
+  Kernelspecs kernelspecs_;
+  KernelRegistry registry_;
+};
+
+/// This process's environment.
+Environment own_environment();
+
+}  // namespace perijove

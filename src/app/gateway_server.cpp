@@ -1,0 +1,141 @@
+#include "app/gateway_server.hpp"
+
+#include <signal.h>
+
+#include <boost/asio/ip/address.hpp>
+#include <filesystem>
+#include <utility>
+
+#include "base/ids.hpp"
+#include "base/log.hpp"
+
+namespace perijove {
+namespace {
+
+constexpr std::size_t kTokenBytes = 24;
+
+Result<void> check_access_options(const ServeOptions& options) {
+  if (!options.face.token.empty()) {
+    if (!options.no_auth) return {};
+    return Error{Code::invalid_argument,
+                 "--no-auth and a token contradict one another; drop one of them"};
+  }
+  if (!options.no_auth || is_loopback(options.ip) || options.allow_no_auth) return {};
+  return Error{Code::permission_denied,
+               "--no-auth on " + options.ip + " would let everybody who reaches the port run code "
+               "as this user; use a token, listen on 127.0.0.1, or say that it is meant with "
+               "--allow-no-auth (PERIJOVE_ALLOW_NO_AUTH=1)"};
+}
+
+}  // namespace
+
+bool is_loopback(const std::string& ip) {
+  if (ip == "localhost") return true;
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(ip, error);
+  return !error && address.is_loopback();
+}
+
+Result<std::unique_ptr<GatewayServer>> GatewayServer::start(ServeOptions options) {
+  if (const auto allowed = check_access_options(options); !allowed) return allowed.error();
+  log::set_level(options.log_level);
+  if (options.face.token.empty() && !options.no_auth) {
+    options.face.token = random_hex(kTokenBytes);
+  }
+  RegistryOptions& registry = options.gateway.registry;
+  std::error_code error;
+  const std::filesystem::path root = std::filesystem::canonical(
+      registry.work_root.empty() ? "." : registry.work_root, error);
+  if (error || !std::filesystem::is_directory(root, error)) {
+    return Error{Code::not_found, "--work-dir " + registry.work_root + ": no such directory"};
+  }
+  registry.work_root = root;
+  registry.gateway_env = own_environment();
+
+  auto runtime = GatewayRuntime::create(options.gateway);
+  if (!runtime) return runtime.error();
+  std::unique_ptr<GatewayServer> server(
+      new GatewayServer(std::move(options), *std::move(runtime)));
+  if (const auto listening = server->listen(); !listening) return listening.error();
+  auto file =
+      ServerFile::write(server->runtime_->runtime_base(), server->url(), server->token());
+  if (!file) return file.error();
+  server->file_.emplace(*std::move(file));
+  return server;
+}
+
+GatewayServer::GatewayServer(ServeOptions options, std::unique_ptr<GatewayRuntime> runtime)
+    : options_(std::move(options)),
+      runtime_(std::move(runtime)),
+      sessions_(runtime_->registry()),
+      face_(runtime_->shard(), runtime_->registry(), sessions_, options_.face),
+      server_(runtime_->shard(), {.body_bytes_max = options_.body_bytes_max},
+              [this](const std::shared_ptr<HttpExchange>& exchange) { face_.handle(exchange); }),
+      signals_(runtime_->shard().loop(), SIGINT, SIGTERM) {}
+
+GatewayServer::~GatewayServer() = default;
+
+Result<void> GatewayServer::listen() {
+  for (unsigned attempt = 0;; ++attempt) {
+    const unsigned wanted = options_.port + attempt;
+    const auto port = server_.listen(options_.ip, static_cast<std::uint16_t>(wanted));
+    if (port) {
+      port_ = *port;
+      return {};
+    }
+    constexpr unsigned kPortMax = 65'535;
+    if (port.error().code != Code::already_exists || attempt >= options_.port_retries ||
+        wanted == kPortMax) {
+      return port.error();
+    }
+  }
+}
+
+std::string GatewayServer::url() const {
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(options_.ip, error);
+  std::string host = options_.ip;
+  if (!error && address.is_unspecified()) {
+    host = address.is_v6() ? "[::1]" : "127.0.0.1";
+  } else if (!error && address.is_v6()) {
+    host = "[" + host + "]";
+  }
+  return "http://" + host + ":" + std::to_string(port_) + options_.face.base_url;
+}
+
+std::string GatewayServer::url_with_token() const {
+  return token().empty() ? url() : url() + "?token=" + percent_encode_path(token());
+}
+
+int GatewayServer::run() {
+  wait_signal();
+  runtime_->shard().run();
+  return 0;
+}
+
+void GatewayServer::wait_signal() {
+  signals_.async_wait([this](const boost::system::error_code& error, int number) {
+    if (error) return;
+    log::info("signal", {{"number", std::to_string(number)}});
+    if (draining_) {
+      runtime_->shard().stop();  // asked twice: what runs is killed with its owner
+    } else {
+      drain();
+      wait_signal();
+    }
+  });
+}
+
+void GatewayServer::drain() {
+  draining_ = true;
+  file_.reset();
+  log::info("draining", {{"kernels", std::to_string(runtime_->registry().size())}});
+  face_.close_websockets(WsClose::service_restart, "the gateway is stopping");
+  runtime_->registry().stop_all([this] {
+    server_.stop_accepting();
+    server_.close_connections();
+    runtime_->shard().stop();
+  });
+}
+
+}  // namespace perijove

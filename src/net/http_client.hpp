@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/time.hpp"
+#include "net/http.hpp"
+#include "perijove/result.hpp"
+
+namespace perijove {
+
+/// The parts of an `http://` URL.
+struct HttpUrl {
+  std::string host;  ///< Without the brackets of an IPv6 address.
+  std::string port;
+  std::string path;  ///< Still encoded, begins with a slash.
+  HttpFields query;  ///< Decoded.
+};
+
+/// Reads `http://host[:port][/path][?query]`. Errors: invalid_argument; unimplemented for https.
+Result<HttpUrl> parse_http_url(std::string_view text);
+
+/// What to ask; the body goes as JSON.
+struct HttpCall {
+  std::string method = "GET";
+  std::string path;  ///< Encoded, with its query.
+  HttpFields headers;
+  std::string body;
+  Duration timeout = std::chrono::seconds(30);  ///< For everything, from connecting to the last byte.
+  std::size_t body_bytes_max = 64 * 1024 * 1024;
+};
+
+/// One request on a connection of its own. Blocks the calling thread. Any status is an answer; an
+/// Error means that there was none: unavailable (nobody listens, connection lost), deadline_exceeded,
+/// data_loss (what came is not HTTP, or too long).
+Result<HttpResponse> blocking_http(const HttpUrl& server, const HttpCall& call);
+
+}  // namespace perijove
