@@ -1,0 +1,33 @@
+# perijove_kernelspec(NAME TARGET DISPLAY_NAME LANGUAGE [INTERRUPT_MODE message|signal]
+#                     [METADATA json-object])
+# Writes the kernelspec NAME of an executable target twice: for the installed binary, installed to
+# share/jupyter/kernels, and for the one in the build tree, below <build>/share/jupyter, which can
+# be put into JUPYTER_PATH.
+function(perijove_kernelspec name)
+  cmake_parse_arguments(arg "" "TARGET;DISPLAY_NAME;LANGUAGE;INTERRUPT_MODE;METADATA" "" ${ARGN})
+  set(DISPLAY_NAME "${arg_DISPLAY_NAME}")
+  set(LANGUAGE ${arg_LANGUAGE})
+  set(INTERRUPT_MODE message)
+  if(arg_INTERRUPT_MODE)
+    set(INTERRUPT_MODE ${arg_INTERRUPT_MODE})
+  endif()
+  set(METADATA "{}")
+  if(arg_METADATA)
+    set(METADATA "${arg_METADATA}")
+  endif()
+  set(share ${PROJECT_SOURCE_DIR}/share)
+
+  set(EXECUTABLE ${CMAKE_INSTALL_FULL_BINDIR}/$<TARGET_FILE_NAME:${arg_TARGET}>)
+  set(for_install ${CMAKE_CURRENT_BINARY_DIR}/kernelspecs/${name})
+  configure_file(${share}/kernel.json.in ${for_install}/kernel.json.in @ONLY)
+  file(GENERATE OUTPUT ${for_install}/kernel.json INPUT ${for_install}/kernel.json.in)
+  install(FILES ${for_install}/kernel.json ${share}/logo-32x32.png ${share}/logo-64x64.png
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/jupyter/kernels/${name})
+
+  set(EXECUTABLE $<TARGET_FILE:${arg_TARGET}>)
+  set(here ${CMAKE_BINARY_DIR}/share/jupyter/kernels/${name})
+  configure_file(${share}/kernel.json.in ${for_install}/build-tree.json.in @ONLY)
+  file(GENERATE OUTPUT ${here}/kernel.json INPUT ${for_install}/build-tree.json.in)
+  configure_file(${share}/logo-32x32.png ${here}/logo-32x32.png COPYONLY)
+  configure_file(${share}/logo-64x64.png ${here}/logo-64x64.png COPYONLY)
+endfunction()

@@ -1,0 +1,194 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <xeus/xeus_context.hpp>
+#include <xeus/xkernel_configuration.hpp>
+#include <xeus/xserver.hpp>
+#include <zmq.hpp>
+
+#include "common/connection.hpp"
+#include "common/header.hpp"
+#include "common/incoming.hpp"
+#include "common/interrupt.hpp"
+#include "common/wire.hpp"
+
+namespace perijove::kernels {
+
+enum class Channel { kShell, kControl, kStdin, kIopub };
+
+struct ServerOptions {
+  Connection connection;
+  /// Greet each new subscriber with an iopub_welcome (JEP 65), so that it knows it will miss
+  /// nothing.
+  bool iopub_welcome = true;
+  /// Readable when the process that owns this kernel is gone (a pidfd): the kernel then ends too.
+  /// -1: nobody owns it.
+  int parent_fd = -1;
+  /// How long a cell that does not yield may hold up a shutdown before the process is ended under
+  /// it.
+  std::chrono::milliseconds shutdown_grace{1000};
+};
+
+/// The ZeroMQ side of a kernel: a replacement for the server of xeus 2.4, whose faults
+/// kernels/README.md lists.
+///
+/// Two threads. The *main thread* calls start() and owns shell, stdin and all of xeus: it runs the
+/// cells. The *control thread* owns control and heartbeat, so that interrupt_request,
+/// shutdown_request and kernel_info_request are answered while a cell runs. iopub belongs to both,
+/// under a mutex.
+///
+/// A message is verified on its raw bytes, refused when its signature was seen before, bounded in
+/// depth, and only then parsed. Whatever a peer sends, the kernel lives on. Every request gets
+/// exactly one reply, an error when nothing else answers it.
+class Server final : public xeus::xserver {
+ public:
+  using Send = std::function<void(Message)>;
+  /// Sees every outgoing message on the thread that sends it, and calls `send` for what should go
+  /// out: once, as xeus meant it; later, changed, twice or never, as a test kernel may wish.
+  using Tap = std::function<void(Channel channel, Message message, const Send& send)>;
+
+  /// Binds the five sockets. Throws std::runtime_error naming the endpoint that cannot be bound.
+  Server(zmq::context_t& context, const ServerOptions& options);
+  ~Server() override;
+
+  // To be set before start().
+
+  /// The content of every kernel_info_reply, as JSON text.
+  void set_kernel_info(std::string content) { kernel_info_ = std::move(content); }
+
+  void set_tap(Tap tap) { tap_ = std::move(tap); }
+
+  /// Asked for each shutdown_request; when it says false the request is acknowledged but the kernel
+  /// stays. Called on either thread.
+  void set_shutdown_hook(std::function<bool(bool restart)> hook) {
+    shutdown_hook_ = std::move(hook);
+  }
+
+  const Connection& connection() const noexcept { return options_.connection; }
+  Interrupt& interrupt() noexcept { return interrupt_; }
+
+  // For the code of a cell, on the main thread.
+
+  /// Publishes on iopub as a side effect of the running request. `content` is JSON text.
+  void publish(std::string_view msg_type, std::string content, std::string metadata = "{}",
+               Buffers buffers = {});
+
+  /// A signed-ready iopub message of the running request, for those who want to change it first.
+  Message compose(std::string_view msg_type, std::string content);
+
+  /// Sends it on iopub as it is.
+  void publish(Message message);
+
+  /// Sends these frames on iopub; nothing is checked, added or signed.
+  void publish_frames(Frames frames);
+
+  /// Seals a message as publish() would, without sending it.
+  Frames seal_for_iopub(Message message);
+
+  /// Asks the client of the running request for a line of input. Throws Interrupted.
+  std::string read_input(const std::string& prompt, bool password);
+
+ private:
+  /// What an answer must carry of the request that a thread is working on.
+  struct Current {
+    std::vector<std::string> identities;
+    std::string header_text = "{}";
+    std::string msg_type;
+    bool replied = false;
+  };
+
+  // xeus::xserver
+  xeus::xcontrol_messenger& get_control_messenger_impl() override;
+  void send_shell_impl(xeus::xmessage message) override;
+  void send_control_impl(xeus::xmessage message) override;
+  void send_stdin_impl(xeus::xmessage message) override;
+  void publish_impl(xeus::xpub_message message, xeus::channel origin) override;
+  void start_impl(xeus::xpub_message message) override;
+  void abort_queue_impl(const listener& l, long polling_interval) override;
+  void stop_impl() override;
+  void update_config_impl(xeus::xconfiguration& config) const override;
+
+  void bind(zmq::socket_t& socket, int port, const char* name);
+  void remove_ipc_files() const noexcept;
+
+  void serve_shell();
+  void serve_control();
+  void handle_shell(Request request);
+  /// The requests that are answered without xeus, the same on both channels; others are refused.
+  void handle_here(Channel channel, const Request& request);
+  void refuse(Channel channel, const std::string& msg_type, const std::string& why);
+  void abort_waiting_cells();
+  void echo_heartbeats();
+  void welcome_subscribers();
+  void stop();
+
+  /// The next valid message that has arrived; bad ones are skipped and said on stderr.
+  std::optional<Request> receive(zmq::socket_t& socket, Signer& signer);
+
+  Current& current(Channel channel) {
+    return channel == Channel::kControl ? control_current_ : shell_current_;
+  }
+  void begin(Channel channel, const Request& request);
+  void reply(Channel channel, std::string_view msg_type, std::string content,
+             std::string metadata = "{}");
+  void reply_error(Channel channel, std::string_view ename, std::string_view evalue);
+  void publish_status(Channel channel, std::string_view state);
+  Message compose_for(const Current& request, std::string_view msg_type, std::string content);
+  void publish_for(const Current& request, std::string_view msg_type, std::string content);
+  void emit(Channel channel, Message message);
+  void transmit(Channel channel, Message message);
+
+  const ServerOptions options_;
+  std::string kernel_info_;
+  Tap tap_;
+  std::function<bool(bool)> shutdown_hook_;
+  HeaderWriter headers_;
+  const std::string topic_prefix_;
+  ReplayGuard replay_guard_;
+  Interrupt interrupt_;
+  std::atomic<bool> stopping_ = false;
+  Wakeup wake_main_;
+  Wakeup wake_control_;
+
+  // Main thread.
+  zmq::socket_t shell_;
+  zmq::socket_t stdin_;
+  Signer shell_signer_;
+  Current shell_current_;
+  std::deque<Request> waiting_;  ///< requests taken from the socket when a cell failed
+  bool abort_waiting_ = false;
+
+  // Control thread.
+  zmq::socket_t control_;
+  zmq::socket_t heartbeat_;
+  Signer control_signer_;
+  Current control_current_;
+
+  // Both, under the mutex.
+  std::mutex iopub_mutex_;
+  zmq::socket_t iopub_;
+  Signer iopub_signer_;
+
+  std::unique_ptr<xeus::xcontrol_messenger> control_messenger_;
+};
+
+/// What an xkernel must be given as its context for make_server to build a Server from it.
+struct ServerContext {
+  explicit ServerContext(ServerOptions server_options) : options(std::move(server_options)) {}
+  zmq::context_t zmq{1};
+  ServerOptions options;
+};
+
+/// The xeus::xkernel::server_builder of Server.
+std::unique_ptr<xeus::xserver> make_server(xeus::xcontext& context, const xeus::xconfiguration&,
+                                           nlohmann::json::error_handler_t);
+
+}  // namespace perijove::kernels
