@@ -45,7 +45,9 @@ std::string hint_for(const CLI::App& app, const std::vector<std::string>& argume
 int report_parse_error(const CLI::App& app, const CLI::ParseError& error,
                        const std::vector<std::string>& arguments) {
   if (error.get_exit_code() == 0) return app.exit(error);  // help and version
-  std::cerr << "error: " << error.what() << '\n';
+  const bool no_command = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
+                          deepest(app).get_require_subcommand_min() > 0;
+  std::cerr << "error: " << (no_command ? "a command is missing" : error.what()) << '\n';
   const std::string hint = hint_for(app, arguments);
   if (!hint.empty()) std::cerr << hint << '\n';
   std::string path;

@@ -77,6 +77,7 @@ void Console::draw_status() {
 
 void Console::status(std::string_view line) {
   if (!stderr_terminal_ || options_.quiet || !options_.progress) return;
+  if (drawn_ && status_ == line) return;
   status_ = line;
   if (status_.empty()) {
     erase_status();

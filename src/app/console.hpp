@@ -29,6 +29,9 @@ class Console {
   /// The same for what it wrote to standard error.
   void print_error(std::string_view text) { write_text(text, true); }
 
+  /// The user has ended the line: what was typed after a prompt is whole.
+  void line_ended() { line_open_ = false; }
+
   /// A line of ours on standard error; nothing when quiet.
   void note(std::string_view line, Style style = Style::plain);
   /// The same when quiet, too: `error: ...`.

@@ -16,7 +16,6 @@
 #include "app/gateway_runtime.hpp"
 #include "app/serve_options.hpp"
 #include "app/server_file.hpp"
-#include "base/limits.hpp"
 #include "base/text.hpp"
 #include "io/child_process.hpp"
 #include "io/file_descriptor.hpp"
@@ -65,12 +64,8 @@ Finding libzmq() {
 }
 
 Finding runtime_dir(const std::string& base) {
-  const std::string longest = base + "/4194304/01234567-9999/k-5";
-  if (longest.size() + 1 > limits::kSocketPathBytesMax) {
-    return {"runtime directory", Verdict::problem,
-            base + " is too long: a socket in it would have " + std::to_string(longest.size()) +
-                " bytes, and 107 are allowed",
-            "name a shorter one with --runtime-dir or PERIJOVE_RUNTIME_DIR"};
+  if (const auto fits = check_socket_paths(base); !fits) {
+    return {"runtime directory", Verdict::problem, fits.error().message, "name a shorter one"};
   }
   struct stat status{};
   if (::lstat(base.c_str(), &status) != 0) {

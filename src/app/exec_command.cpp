@@ -27,47 +27,70 @@ struct ExecFlags {
   bool skip_others = false;
 };
 
-Result<ExecSource> read_source(const ExecFlags& flags) {
+Result<std::string> read_text(const ExecFlags& flags) {
   if (flags.code.empty() == flags.file.empty()) {
     return Error{Code::invalid_argument,
                  "name one source of code: a FILE, - for standard input, or -c CODE"};
   }
-  auto text = flags.code.empty() ? read_input_file(flags.file, kSourceBytesMax)
-                                 : Result<std::string>(flags.code);
-  if (!text) return text.error();
-  const std::string by_name = flags.code.empty() ? language_of_file(flags.file) : "";
   if (to_lower(flags.file).ends_with(".ipynb")) {
     return Error{Code::invalid_argument,
                  flags.file + " is a notebook; use `perijove run " + flags.file + "`"};
   }
-  if (flags.markdown || by_name == "markdown") {
-    return read_markdown(*text, flags.language, flags.skip_others);
-  }
-  const bool known = flags.code.size() + flags.language.size() + flags.job.kernel.size() > 0 ||
-                     flags.file == "-" || !by_name.empty();
-  if (!known) {
-    return Error{Code::invalid_argument, "cannot tell the language of " + flags.file +
-                                             " by its name; say it with --language or --kernel"};
+  if (!flags.code.empty()) return flags.code;
+  return read_input_file(flags.file, kSourceBytesMax);
+}
+
+// The language that the flags or the file's name tell; empty for any.
+Result<std::string> wanted_language(const ExecFlags& flags) {
+  if (!flags.language.empty()) return flags.language;
+  if (!flags.code.empty() || flags.file == "-") return std::string();
+  const std::string by_name = language_of_file(flags.file);
+  if (!by_name.empty() || flags.markdown || !flags.job.kernel.empty()) return by_name;
+  return Error{Code::invalid_argument, "cannot tell the language of " + flags.file +
+                                           " by its name; say it with --language or --kernel"};
+}
+
+// `kernel_language` is that of the kernel, when it is known already.
+Result<ExecSource> split_source(const ExecFlags& flags, std::string text,
+                                const std::string& language, const std::string& kernel_language) {
+  if (flags.markdown || language == "markdown") {
+    const bool said = !flags.language.empty() && flags.language != "markdown";
+    return read_markdown(text, said ? flags.language : kernel_language, flags.skip_others);
   }
   ExecSource source;
-  source.language = flags.language.empty() ? by_name : flags.language;
-  source.titles.push_back(title_of(*text));
-  source.blocks.push_back(*std::move(text));
+  source.language = language;
+  source.titles.push_back(title_of(text));
+  source.blocks.push_back(std::move(text));
   return source;
 }
 
 int exec_code(const ExecFlags& flags) {
-  auto source = read_source(flags);
-  if (!source) return report_failure(flags.job, source.error());
+  auto text = read_text(flags);
+  if (!text) return report_failure(flags.job, text.error());
+  const auto language = wanted_language(flags);
+  if (!language) return report_failure(flags.job, language.error());
   auto options = to_job_options(flags.job, ".");
   if (!options) return report_failure(flags.job, options.error());
-  if (options->kernel.empty()) options->kernel = source->language;
   // As with any interpreter: input() reads what is piped in, unless the program itself came so.
   options->allow_input = flags.file != "-";
 
-  auto job = Job::create(*std::move(options));
-  if (!job) return report_failure(flags.job, job.error());
-  const Kernelspec& spec = (*job)->spec();
+  // A kernel that was named decides which blocks are its own; without one, the blocks name theirs.
+  std::unique_ptr<Job> job;
+  if (!options->kernel.empty()) {
+    auto created = Job::create(*options);
+    if (!created) return report_failure(flags.job, created.error());
+    job = *std::move(created);
+  }
+  auto source =
+      split_source(flags, *std::move(text), *language, job ? job->spec().language : "");
+  if (!source) return report_failure(flags.job, source.error());
+  if (!job) {
+    options->kernel = source->language;
+    auto created = Job::create(*std::move(options));
+    if (!created) return report_failure(flags.job, created.error());
+    job = *std::move(created);
+  }
+  const Kernelspec& spec = job->spec();
   const bool named = !flags.file.empty() && flags.file != "-";
   const std::string stem =
       named ? output_stem(flags.file) : std::string(flags.code.empty() ? "stdin" : "code");
@@ -82,7 +105,7 @@ int exec_code(const ExecFlags& flags) {
     report.console().note(std::to_string(source->skipped) + " blocks of other languages than " +
                           source->language + " are skipped");
   }
-  const JobOutcome outcome = (*job)->run(std::move(source->blocks), report);
+  const JobOutcome outcome = job->run(std::move(source->blocks), report);
   report.finish(outcome, {});
   if (flags.job.json) report.console().result(dump_json_pretty(report.summary(outcome, spec)));
   return outcome.exit_code();

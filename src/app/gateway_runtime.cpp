@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/limits.hpp"
 #include "base/log.hpp"
 #include "io/child_process.hpp"
 #include "protocol/data_path.hpp"
@@ -23,9 +24,21 @@ Environment own_environment() {
   return variables;
 }
 
+Result<void> check_socket_paths(const std::string& base) {
+  // A process number of seven digits, the kernel's directory, a socket, the terminating zero.
+  const std::size_t longest = (base + "/4194304/01234567-9999/k-5").size() + 1;
+  if (longest <= limits::kSocketPathBytesMax) return {};
+  return Error{Code::invalid_argument,
+               "the runtime directory " + base + " is too long by " +
+                   std::to_string(longest - limits::kSocketPathBytesMax) +
+                   " bytes: the path of a socket in it may have 107; name a shorter one with "
+                   "--runtime-dir or PERIJOVE_RUNTIME_DIR"};
+}
+
 Result<std::unique_ptr<GatewayRuntime>> GatewayRuntime::create(GatewayOptions options) {
   const std::string base =
       options.runtime_base.empty() ? RuntimeDir::default_base() : options.runtime_base;
+  if (const auto fits = check_socket_paths(base); !fits) return fits.error();
   for (const RuntimeDir::Stray& stray : RuntimeDir::find_strays(base)) {
     log::warning("stray_removed", {{"directory", stray.directory},
                                    {"processes", std::to_string(stray.processes.size())}});

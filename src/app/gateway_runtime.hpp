@@ -35,6 +35,10 @@ class GatewayRuntime {
   KernelRegistry registry_;
 };
 
+/// Whether the sockets of kernels can have their paths in a runtime directory below `base`; the error
+/// (invalid_argument) says by how much it is too long.
+Result<void> check_socket_paths(const std::string& base);
+
 /// This process's environment.
 Environment own_environment();
 

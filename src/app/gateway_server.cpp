@@ -22,9 +22,9 @@ Result<void> check_access_options(const ServeOptions& options) {
   }
   if (!options.no_auth || is_loopback(options.ip) || options.allow_no_auth) return {};
   return Error{Code::permission_denied,
-               "--no-auth on " + options.ip + " would let everybody who reaches the port run code "
-               "as this user; use a token, listen on 127.0.0.1, or say that it is meant with "
-               "--allow-no-auth (PERIJOVE_ALLOW_NO_AUTH=1)"};
+               "without a token everybody who can reach " + options.ip + " could run code as this "
+               "user; set one, listen on 127.0.0.1, or say that it is meant with "
+               "PERIJOVE_ALLOW_NO_AUTH=1 (or --allow-no-auth)"};
 }
 
 }  // namespace

@@ -125,11 +125,10 @@ class Job::Run {
     observer_.on_block_done(index, result);
     bool go_on = result.ok() && !result.asked_exit;
     if (!result.ok()) {
-      if (!outcome_.failure) outcome_.failure = result;
       const auto raised = result.error();
       const bool exits = raised && system_exit_code(*raised);
       go_on = job_.options_.allow_errors && !exits && !result.verdict.state_lost;
-      stuck_ = result.verdict.outcome != Outcome::error;
+      if (!go_on) outcome_.failure = result;
     }
     if (go_on) {
       next();
@@ -140,7 +139,8 @@ class Job::Run {
 
   void ask_user(const InputRequest& request) {
     observer_.on_prompt(request);
-    input_->read_line(request.password, [this](const std::string& line) {
+    input_->read_line(request.password, [this, request](const std::string& line) {
+      observer_.on_answer(request);
       if (runner_) runner_->answer_input(line);
     });
   }
@@ -175,8 +175,9 @@ class Job::Run {
       shard_.stop();
       return;
     }
-    // A kernel that is still stuck in its code will not listen to a polite request.
-    kernel_->stop([this](const Result<void>&) { shard_.stop(); }, stuck_);
+    // A kernel that is stuck in its code would not listen to a polite request.
+    const bool stuck = kernel_->summary().execution_state == ExecutionState::busy;
+    kernel_->stop([this](const Result<void>&) { shard_.stop(); }, stuck);
   }
 
   void tick() {
@@ -202,7 +203,6 @@ class Job::Run {
   JobOutcome outcome_;
   TimePoint block_started_;
   bool ending_ = false;
-  bool stuck_ = false;
 };
 
 Result<std::unique_ptr<Job>> Job::create(JobOptions options) {

@@ -36,6 +36,8 @@ class JobObserver {
   virtual void on_late_output() = 0;
   /// Code asks for input, and a line is about to be read.
   virtual void on_prompt(const InputRequest& request) = 0;
+  /// The line is there.
+  virtual void on_answer(const InputRequest& request) = 0;
   /// Every 200 ms; index of the running block and how long it has run.
   virtual void on_tick(std::size_t index, Duration running) = 0;
   /// Asked after every output: true ends the job as an interrupt does.
@@ -46,7 +48,7 @@ class JobObserver {
 struct JobOutcome {
   std::optional<Error> error;        ///< No kernel, or it did not start: no block was run.
   std::optional<int> signal;         ///< The signal that ended it early.
-  std::optional<BlockResult> failure;  ///< The first block that failed.
+  std::optional<BlockResult> failure;  ///< The block whose failure ended it.
   std::size_t blocks_run = 0;
 
   /// 0; 130 and so on after a signal; what SystemExit says; 124 for a block out of time; 1 for any

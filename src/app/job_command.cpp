@@ -59,7 +59,7 @@ void add_job_flags(CLI::App& command, JobFlags& flags, const std::string& cwd_de
                      "'AWS_*'; may be repeated. Without it kernels get PATH, HOME, LANG and the like")
       ->option_text("NAME")
       ->allow_extra_args(false);
-  command.add_flag("--allow-errors", flags.allow_errors, "Go on after a block that failed");
+  command.add_flag("--allow-errors", flags.allow_errors, "Go on after a block that failed; the exit code is 0 then");
   command.add_flag("--json", flags.json, "Print one JSON summary, and nothing else, on stdout");
   command.add_flag("-q,--quiet", flags.quiet, "Only what the code prints, and errors");
   command.add_flag("--no-progress", flags.no_progress, "No line that changes in place");

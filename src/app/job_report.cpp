@@ -85,13 +85,19 @@ void JobReport::on_block(std::size_t index) {
 
 void JobReport::on_tick(std::size_t index, Duration running) {
   if (running < std::chrono::seconds(1)) return;
-  console_.status(heading(index) +
-                  format_duration(std::chrono::duration_cast<std::chrono::seconds>(running)));
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(running);
+  console_.status((options_.headings ? heading(index) : "running ") + format_duration(seconds));
 }
 
 void JobReport::on_prompt(const InputRequest& request) {
   console_.status("");
-  console_.print(request.prompt);
+  // ipykernel sends no prompt for getpass().
+  console_.print(request.password && request.prompt.empty() ? "Password: " : request.prompt);
+}
+
+void JobReport::on_answer(const InputRequest& request) {
+  if (request.password) console_.print("\n");  // the Enter was not shown either
+  console_.line_ended();
 }
 
 void JobReport::on_output(const Output& output) {
@@ -139,9 +145,10 @@ void JobReport::on_block_done(std::size_t index, const BlockResult& result) {
   console_.status("");
   results_.push_back(result);
   save(index);
-  if (!result.ok() && result.verdict.outcome != Outcome::error && !result.verdict.note.empty()) {
-    console_.note(result.verdict.note, Console::Style::bad);
-  }
+  const bool told = result.ok() || result.verdict.outcome == Outcome::error ||
+                    result.verdict.outcome == Outcome::cancelled;
+  if (!told) console_.note(result.verdict.note, Console::Style::bad);
+  if (result.ok() && !result.verdict.note.empty()) console_.note(result.verdict.note);
 }
 
 void JobReport::finish(const JobOutcome& outcome, const std::vector<std::string>& extra) {
@@ -154,26 +161,28 @@ void JobReport::finish(const JobOutcome& outcome, const std::vector<std::string>
   if (!options_.headings) return;  // a single program: it has said what there is to say
 
   const std::string took = " in " + format_duration(Clock::now() - started_);
-  const auto failed = static_cast<std::size_t>(std::count_if(
-      results_.begin(), results_.end(), [](const BlockResult& result) { return !result.ok(); }));
+  const std::size_t failed = failed_blocks();
   if (outcome.signal && !outcome.error) {
-    console_.note("interrupted after " + count_of(results_.size(), "block") + took,
+    console_.note("interrupted after " + count_of(results_.size(), options_.noun) + took,
                   Console::Style::bad);
-  } else if (failed > 0 && outcome.exit_code() != 0) {
-    const std::size_t first = static_cast<std::size_t>(
-        std::find_if(results_.begin(), results_.end(),
-                     [](const BlockResult& result) { return !result.ok(); }) -
-        results_.begin());
-    console_.note("block " + std::to_string(first + 1) + " of " +
+  } else if (outcome.failure && outcome.exit_code() != 0) {
+    console_.note(options_.noun + " " + std::to_string(results_.size()) + " of " +
                       std::to_string(options_.titles.size()) + " failed" + took,
                   Console::Style::bad);
   } else if (!outcome.error) {
-    console_.note(count_of(results_.size(), "block") + took, Console::Style::good);
+    const std::string failures = failed == 0 ? "" : ", " + std::to_string(failed) + " failed";
+    console_.note(count_of(results_.size(), options_.noun) + took + failures,
+                  failed == 0 ? Console::Style::good : Console::Style::bad);
   }
   for (const std::string& line : extra) console_.note(line);
   if (!files_.empty()) {
     console_.note(count_of(files_.size(), "file") + " in " + shown_path(work_dir_->path()));
   }
+}
+
+std::size_t JobReport::failed_blocks() const {
+  return static_cast<std::size_t>(std::count_if(
+      results_.begin(), results_.end(), [](const BlockResult& result) { return !result.ok(); }));
 }
 
 nlohmann::json JobReport::summary(const JobOutcome& outcome, const Kernelspec& spec) const {
@@ -225,6 +234,7 @@ nlohmann::json JobReport::summary(const JobOutcome& outcome, const Kernelspec& s
                          {"text", text},
                          {"state_lost", state_lost},
                          {"blocks_total", options_.titles.size()},
+                         {"blocks_failed", failed_blocks()},
                          {"blocks", std::move(blocks)},
                          {"files", std::move(files)}};
   if (outcome.error) {

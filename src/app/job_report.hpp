@@ -21,7 +21,8 @@ class JobReport : public JobObserver {
     bool json = false;
     bool quiet = false;
     bool progress = true;
-    bool headings = true;  ///< A line before each block.
+    bool headings = true;  ///< A line before each block, and one at the end.
+    std::string noun = "block";  ///< What a block is called.
     std::vector<std::string> titles;  ///< Of the blocks: their first lines.
   };
 
@@ -36,6 +37,7 @@ class JobReport : public JobObserver {
   void on_block_done(std::size_t index, const BlockResult& result) override;
   void on_late_output() override { late_ = true; }
   void on_prompt(const InputRequest& request) override;
+  void on_answer(const InputRequest& request) override;
   void on_tick(std::size_t index, Duration running) override;
   bool wants_end() override { return console_.broken(); }
 
@@ -54,6 +56,7 @@ class JobReport : public JobObserver {
  private:
   void save(std::size_t index);
   std::string heading(std::size_t index) const;
+  std::size_t failed_blocks() const;
 
   Options options_;
   Console console_;

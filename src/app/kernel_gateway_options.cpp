@@ -132,6 +132,9 @@ class Reader {
     // jupyter_kernel_gateway's own defaults where ours differ.
     made_.serve.port_retries = 50;
     made_.serve.face.list_kernels = false;
+    // AG2 reads standard error up to the line with the address and no further: what is logged after
+    // it must not fill the pipe.
+    made_.serve.log_level = "warning";
   }
 
   Result<void> read_environment(const Environment& environment) {

@@ -19,7 +19,8 @@ struct KernelGatewayOptions {
 
 /// Reads jupyter_kernel_gateway's options: `--Class.trait=value`, `--Class.trait value`, its aliases
 /// (`--ip`, `--port` ...) and flags (`-y`, `--debug`), and its variables KG_*; flags win. Its
-/// defaults hold: port 8888 with 50 further ones tried, and no listing of kernels.
+/// defaults hold: port 8888 with 50 further ones tried, and no listing of kernels; but it logs
+/// warnings only.
 ///
 /// Traits that are not known are warned of and ignored, as traitlets does. Errors: what cannot be
 /// read, and what would make the gateway another one if it were ignored (TLS files, notebook-http,

@@ -140,7 +140,13 @@ int run_notebook(const RunFlags& flags) {
   if (options->kernel.empty()) options->kernel = notebook->language();
 
   auto job = Job::create(*std::move(options));
-  if (!job) return report_failure(flags.job, job.error());
+  if (!job) {
+    Error error = job.error();
+    if (error.code == Code::not_found && flags.job.kernel.empty()) {
+      error.message += "; the notebook asks for it, --kernel NAME runs it in another";
+    }
+    return report_failure(flags.job, error);
+  }
   const Kernelspec& spec = (*job)->spec();
   if (const auto injected = inject_parameters(*notebook, *parameters, spec.language); !injected) {
     return report_failure(flags.job, injected.error());
@@ -155,6 +161,7 @@ int run_notebook(const RunFlags& flags) {
                                     .json = flags.job.json,
                                     .quiet = flags.job.quiet,
                                     .progress = !flags.job.no_progress,
+                                    .noun = "cell",
                                     .titles = {}};
   for (std::size_t i = 0; i < notebook->size(); ++i) {
     Cell cell = notebook->cell(i);
@@ -166,7 +173,7 @@ int run_notebook(const RunFlags& flags) {
   const std::size_t count = blocks.size();
   NotebookReport report(std::move(report_options), *std::move(notebook), cells, output);
   report.console().note(shown_path(fs::absolute(file).string()) + ": " + std::to_string(count) +
-                        " code cells in kernel " + spec.name);
+                        (count == 1 ? " code cell" : " code cells") + " in kernel " + spec.name);
   const JobOutcome outcome = (*job)->run(std::move(blocks), report);
   if (!outcome.error) report.write_last();
   report.finish(outcome, {"notebook in " + shown_path(fs::absolute(output).string())});

@@ -77,10 +77,10 @@ void add_serve_command(CLI::App& app, Action& action) {
           flags->settings[name] = values;
         },
         description);
-    // One word in capitals, as help texts have it; units of several words say theirs themselves.
-    std::string label = setting.unit.substr(0, setting.unit.find(' '));
+    // One word in capitals, as help texts have it.
+    const bool is_choice = setting.unit.find(" or ") != std::string::npos;
+    std::string label = is_choice ? "value" : setting.unit.substr(0, setting.unit.find(' '));
     for (char& c : label) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-    if (label.ends_with(',')) label = "LEVEL";
     option->option_text(setting.shape == Setting::Shape::toggle ? " " : label);
     if (setting.shape == Setting::Shape::toggle) {
       // The flag alone, or --flag=false.

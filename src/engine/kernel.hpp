@@ -135,6 +135,7 @@ class Kernel : public std::enable_shared_from_this<Kernel> {
   void connect();
   void send_own(Channel channel, std::string_view msg_type, ByteView content);
   void process_exited(lifecycle::Generation generation, ExitStatus status);
+  void feed_exit(lifecycle::Generation generation, const ExitStatus& status);
   void process_gone(const lifecycle::ProcessGone& gone);
   void end_requests(const std::string& reason);
   void announce(ExecutionState state);

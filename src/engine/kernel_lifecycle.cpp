@@ -68,7 +68,9 @@ KernelSummary Kernel::summary() const {
   summary.execution_state = activity_.execution_state();
   summary.last_activity = activity_.last_activity();
   summary.connections = audience_.attached();
-  summary.reason = lifecycle_.reason();
+  summary.reason = lifecycle_.state() == lifecycle::State::dead
+                       ? with_log_tail(lifecycle_.reason())
+                       : lifecycle_.reason();
   summary.work_dir = request_.work_dir;
   summary.isolation = provisioner_.isolation();
   if (launched_) {
@@ -240,7 +242,7 @@ void Kernel::process_exited(lifecycle::Generation generation, ExitStatus status)
         if (more && kernel->shard_.now() < self->latest) {
           self->wait(weak, of, status);
         } else {
-          kernel->feed(lifecycle::ProcessExited{of, to_process_exit(status)});
+          kernel->feed_exit(of, status);
         }
       });
     }
@@ -252,6 +254,17 @@ void Kernel::process_exited(lifecycle::Generation generation, ExitStatus status)
   drain->seen = messages_received_;
   drain->latest = shard_.now() + kDrainAfterExitMax;
   drain->wait(weak_from_this(), generation, status);
+}
+
+// A process that ends before it has bound its sockets was never launched, as the lifecycle sees it.
+void Kernel::feed_exit(lifecycle::Generation generation, const ExitStatus& status) {
+  if (endpoints_) {
+    feed(lifecycle::ProcessExited{generation, to_process_exit(status)});
+  } else {
+    feed(lifecycle::LaunchFailed{
+        generation, Error{Code::unavailable, "the kernel's process " + describe(status) +
+                                                 " before it listened on its sockets"}});
+  }
 }
 
 void Kernel::process_gone(const lifecycle::ProcessGone& gone) {

@@ -166,16 +166,23 @@ struct ChildProcess::State : std::enable_shared_from_this<State> {
     call(status);
   }
 
+  // The leader last: without it nothing tells who descends from it. Stopped, it starts nothing more
+  // meanwhile.
   void kill_processes() {
-    ::kill(-pid, SIGKILL);
+    ::kill(pid, SIGSTOP);
     kill_descendants(pid, kMarkerName + ("=" + marker), g_direct_children);
+    ::kill(-pid, SIGKILL);
   }
 
+  // By number, which is ours until then: waitid() on a pidfd that Asio made non-blocking would not
+  // wait.
   void reap() {
     siginfo_t info{};
-    waitid(P_PIDFD, static_cast<id_t>(pidfd.native_handle()), &info, WEXITED);
-    pidfd.close();
+    while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) != 0 && errno == EINTR) {
+    }
     g_direct_children.erase(pid);
+    boost::system::error_code ignored;
+    if (pidfd.is_open()) pidfd.close(ignored);
   }
 
   Shard& shard;
@@ -259,15 +266,9 @@ ChildProcess::~ChildProcess() {
   state_->abandoned = true;
   if (!state_->exit_status) {
     state_->kill_processes();
-    if (state_->pidfd.is_open()) {
-      state_->reap();  // at once: nothing survives SIGKILL but for a moment
-    } else {
-      waitpid(state_->pid, nullptr, 0);
-      g_direct_children.erase(state_->pid);
-    }
+    state_->reap();  // at once: nothing survives SIGKILL but for a moment
   }
   boost::system::error_code ignored;
-  if (state_->pidfd.is_open()) state_->pidfd.close(ignored);
   if (state_->output.is_open()) state_->output.close(ignored);
 }
 

@@ -108,6 +108,23 @@ std::size_t Stream::queued_bytes() const {
   return total;
 }
 
+void Stream::truncate_queue(std::size_t bytes_kept) {
+  for (auto chunk = chunks_.begin(); chunk != chunks_.end(); ++chunk) {
+    const std::size_t size = chunk->rest().size();
+    if (size <= bytes_kept) {
+      bytes_kept -= size;
+      continue;
+    }
+    if (chunk->owner) {
+      chunk->bytes = chunk->bytes.substr(0, chunk->sent + bytes_kept);
+    } else {
+      chunk->text.resize(chunk->sent + bytes_kept);
+    }
+    chunks_.erase(std::next(chunk), chunks_.end());
+    return;
+  }
+}
+
 void Stream::flush() {
   if (waiting_writable_) return;  // in order: what waits goes first
   while (open_ && !chunks_.empty()) {

@@ -49,6 +49,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool is_blocked() const { return waiting_writable_; }
   /// Bytes queued here that the system has not taken.
   std::size_t queued_bytes() const;
+  /// Drops what is queued here behind the next `bytes_kept`; nothing when there is no more than that.
+  void truncate_queue(std::size_t bytes_kept);
   /// Bytes that the system has taken in all.
   std::uint64_t written_bytes() const { return written_bytes_; }
   /// Of written_bytes(), those that the peer's system has acknowledged. Right after the connection

@@ -17,7 +17,8 @@ WebSocket::WebSocket(std::shared_ptr<Stream> stream, std::size_t message_bytes_m
                      std::string already_read)
     : stream_(std::move(stream)),
       reader_(message_bytes_max),
-      already_read_(std::move(already_read)) {}
+      already_read_(std::move(already_read)),
+      written_before_frames_(stream_->written_bytes() + stream_->queued_bytes()) {}
 
 void WebSocket::start(Handlers handlers) {
   handlers_ = std::move(handlers);
@@ -53,7 +54,9 @@ void WebSocket::handle(WsEvent event) {
           unanswered_ping_ = std::move(value.payload);
           answer_ping();
         } else if constexpr (std::is_same_v<T, WsCloseReceived>) {
-          // 1005 stands for "no code"; what may be sent is answered in kind.
+          // The peer reads no more messages, so none is sent any more: a session that comes back then
+          // gets them, and not twice. 1005 stands for "no code"; what may be sent is answered in kind.
+          drop_unsent_frames();
           close(value.code == 1005        ? WsClose::normal
                 : is_sendable(value.code) ? static_cast<WsClose>(value.code)
                                           : WsClose::protocol_error,
@@ -72,13 +75,37 @@ void WebSocket::handle(WsEvent event) {
 void WebSocket::answer_ping() {
   if (!open_ || !unanswered_ping_ || stream_->is_blocked()) return;
   const std::string payload = *std::exchange(unanswered_ping_, std::nullopt);
-  append_ws_header(stream_->tail(), WsOpcode::pong, payload.size());
+  begin_frame(WsOpcode::pong, payload.size());
   stream_->append(payload);
   stream_->flush();
 }
 
 void WebSocket::begin_message(WsOpcode opcode, std::size_t payload_bytes) {
+  begin_frame(opcode, payload_bytes);
+}
+
+void WebSocket::begin_frame(WsOpcode opcode, std::size_t payload_bytes) {
+  while (!frame_ends_.empty() && frame_ends_.front() <= stream_->written_bytes()) {
+    written_before_frames_ = frame_ends_.front();
+    frame_ends_.pop_front();
+  }
   append_ws_header(stream_->tail(), opcode, payload_bytes);
+  frame_ends_.push_back(stream_->written_bytes() + stream_->queued_bytes() + payload_bytes);
+}
+
+// A frame that has begun to leave is sent to its end, or the close frame would be read as part of it.
+void WebSocket::drop_unsent_frames() {
+  const std::uint64_t written = stream_->written_bytes();
+  // Where the last frame that is whole in the system's hands ended, another has begun to leave unless
+  // nothing more was written.
+  std::uint64_t whole = written_before_frames_;
+  for (const std::uint64_t end : frame_ends_) {
+    if (end > written) {
+      stream_->truncate_queue(whole == written ? 0 : end - written);
+      return;
+    }
+    whole = end;
+  }
 }
 
 void WebSocket::send_text(ByteView text) {
@@ -87,21 +114,21 @@ void WebSocket::send_text(ByteView text) {
 }
 
 void WebSocket::ping() {
-  append_ws_header(stream_->tail(), WsOpcode::ping, 0);
+  if (!open_) return;
+  begin_frame(WsOpcode::ping, 0);
   stream_->flush();
 }
 
 void WebSocket::flush() { stream_->flush(); }
 
 void WebSocket::close(WsClose code, std::string_view reason) {
-  if (!open_) return;
+  if (!std::exchange(open_, false)) return;
   stream_->append(ws_close_frame(code, reason));
   stream_->finish();
-  ended();
 }
 
 void WebSocket::ended() {
-  if (!std::exchange(open_, false)) return;
+  open_ = false;
   const auto self = shared_from_this();  // on_closed may drop the last other share
   const auto on_closed = std::exchange(handlers_, {}).on_closed;
   if (on_closed) on_closed();

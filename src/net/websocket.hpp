@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -44,13 +45,18 @@ class WebSocket : public std::enable_shared_from_this<WebSocket> {
   std::size_t queued_bytes() const { return stream_->queued_bytes(); }
   void pause_reading(bool paused) { stream_->pause_reading(paused); }
 
-  /// Sends what is queued, then the close frame. on_closed follows when the connection has ended.
+  /// Forgets queued frames, but for one that has begun to leave.
+  void drop_unsent_frames();
+
+  /// Sends what is queued, then the close frame. on_closed follows when the connection has ended;
+  /// nothing more can be sent meanwhile.
   void close(WsClose code, std::string_view reason);
   bool is_open() const { return open_; }
 
  private:
   void on_bytes(ByteView bytes);
   void handle(WsEvent event);
+  void begin_frame(WsOpcode opcode, std::size_t payload_bytes);
   void answer_ping();
   void ended();
 
@@ -59,6 +65,8 @@ class WebSocket : public std::enable_shared_from_this<WebSocket> {
   std::string already_read_;
   Handlers handlers_;
   std::optional<std::string> unanswered_ping_;
+  std::deque<std::uint64_t> frame_ends_;  // of frames not whole in the system's hands, in stream bytes
+  std::uint64_t written_before_frames_ = 0;  // where the frames before those of frame_ends_ ended
   bool open_ = true;
 };
 

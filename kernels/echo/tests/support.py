@@ -19,14 +19,17 @@ CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 DEADLINE = 60
 
 
-def free_ports():
-    sockets = [socket.socket() for _ in CHANNELS]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+def held_ports():
+    """Sockets that keep a port each from everybody but the kernel.
+
+    A port whose holder does not listen can be bound once more by who sets SO_REUSEADDR, as libzmq
+    does; nobody is given it by chance.
+    """
+    holders = [socket.socket() for _ in CHANNELS]
+    for holder in holders:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+    return holders
 
 
 class Run:
@@ -82,7 +85,8 @@ class Kernel:
         self.directory = tempfile.mkdtemp(prefix="echo-")
         self.context = zmq.Context()
         self.sockets = {}
-        ports = free_ports() if transport == "tcp" else range(1, 1 + len(CHANNELS))
+        self.port_holders = held_ports() if transport == "tcp" else []
+        ports = [holder.getsockname()[1] for holder in self.port_holders] or range(1, 6)
         self.connection = {
             "transport": transport,
             "ip": "127.0.0.1" if transport == "tcp" else self.directory + "/k",
@@ -133,6 +137,8 @@ class Kernel:
         self.process.wait()
         self.process.stdout.close()
         self.process.stderr.close()
+        for holder in self.port_holders:
+            holder.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     # Requests.

@@ -10,7 +10,7 @@ import time
 import zmq
 from jupyter_client import KernelManager
 
-from support import CHANNELS, DEADLINE, KernelTestCase, free_ports
+from support import CHANNELS, DEADLINE, KernelTestCase
 
 FOR_EVER = (
     "sleep 600",

@@ -40,6 +40,7 @@ class ChannelsSession final : public KernelListener,
   void on_writable() override { socket_->pause_reading(false); }
   // The old connection of a client that has come back: nobody reads it any more.
   void on_replaced() override {
+    socket_->drop_unsent_frames();  // the successor gets them
     note_acknowledged();
     socket_->close(WsClose::normal, "the session was opened again");
   }
