@@ -57,8 +57,9 @@ std::string fish_script(const std::vector<CompletionLevel>& levels) {
     const std::string head = "complete -c perijove -n '" + condition + "' ";
     for (const std::string& command : level.commands) script += head + "-f -a " + command + "\n";
     for (const std::string& option : level.options) {
-      script += head + (option.starts_with("--") ? "-l " + option.substr(2)
-                                                 : "-s " + option.substr(1)) + "\n";
+      script += head +
+                (option.starts_with("--") ? "-l " + option.substr(2) : "-s " + option.substr(1)) +
+                "\n";
     }
   }
   return script;

@@ -14,8 +14,8 @@ class Console {
   enum class Style { plain, dim, bold, good, bad };
 
   struct Options {
-    bool quiet = false;     ///< Nothing of ours but errors.
-    bool progress = true;   ///< Whether the changing line is shown.
+    bool quiet = false;      ///< Nothing of ours but errors.
+    bool progress = true;    ///< Whether the changing line is shown.
     bool own_stdout = true;  ///< False: what code prints is not shown; standard output is for JSON.
   };
 

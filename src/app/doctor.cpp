@@ -67,7 +67,7 @@ Finding runtime_dir(const std::string& base) {
   if (const auto fits = check_socket_paths(base); !fits) {
     return {"runtime directory", Verdict::problem, fits.error().message, "name a shorter one"};
   }
-  struct stat status{};
+  struct stat status {};
   if (::lstat(base.c_str(), &status) != 0) {
     const std::string parent = fs::path(base).parent_path();
     if (errno == ENOENT && ::access(parent.c_str(), W_OK) == 0) {
@@ -153,23 +153,9 @@ std::optional<std::string> output_of(const SpawnRequest& request) {
   return output;
 }
 
-bool is_program(const std::string& name, const Environment& environment) {
-  if (name.find('/') != std::string::npos) return ::access(name.c_str(), X_OK) == 0;
-  const auto path = environment.find("PATH");
-  const std::string searched = path == environment.end() ? "/usr/bin:/bin" : path->second;
-  for (std::size_t start = 0; start <= searched.size();) {
-    const std::size_t end = std::min(searched.find(':', start), searched.size());
-    const std::string candidate = searched.substr(start, end - start) + "/" + name;
-    if (::access(candidate.c_str(), X_OK) == 0) return true;
-    start = end + 1;
-  }
-  return false;
-}
-
 std::vector<Finding> kernelspecs(const Environment& environment) {
   std::vector<Finding> findings;
-  const auto catalogue =
-      KernelspecCatalogue::blocking_scan(kernelspec_directories(environment));
+  const auto catalogue = KernelspecCatalogue::blocking_scan(kernelspec_directories(environment));
   if (catalogue.entries().empty()) {
     std::string searched;
     for (const std::string& directory : catalogue.directories()) {
@@ -184,15 +170,15 @@ std::vector<Finding> kernelspecs(const Environment& environment) {
   }
   for (const auto& [name, entry] : catalogue.entries()) {
     const std::vector<std::string> argv = launch_argv(entry.spec, {});
-    if (argv.empty() || !is_program(argv.front(), environment)) {
-      findings.push_back({"kernelspec " + name, Verdict::problem,
-                          (argv.empty() ? std::string("its argv") : argv.front()) +
-                              " is not a program that can be run",
-                          "install it, or correct argv in " + entry.spec.resource_dir +
-                              "/kernel.json"});
+    const auto program = find_program({.argv = argv, .env = environment, .work_dir = "/"});
+    if (!program) {
+      findings.push_back(
+          {"kernelspec " + name, Verdict::problem, program.error().message,
+           "install it, or correct argv in " + entry.spec.resource_dir + "/kernel.json"});
       continue;
     }
-    const bool is_ipykernel = std::find(argv.begin(), argv.end(), "ipykernel_launcher") != argv.end();
+    const bool is_ipykernel =
+        std::find(argv.begin(), argv.end(), "ipykernel_launcher") != argv.end();
     if (!is_ipykernel) {
       findings.push_back({"kernelspec " + name, Verdict::fine, entry.spec.display_name, ""});
       continue;

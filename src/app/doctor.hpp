@@ -19,8 +19,8 @@ struct DoctorOptions {
   bool fix = false;          ///< Remove what dead gateways left behind.
 };
 
-/// Looks at what a gateway needs of this machine and user. Starts at most an interpreter or two for a
-/// moment; changes nothing unless `fix`. Blocks for up to some seconds.
+/// Looks at what a gateway needs of this machine and user. Starts at most an interpreter or two for
+/// a moment; changes nothing unless `fix`. Blocks for up to some seconds.
 std::vector<Finding> examine(const DoctorOptions& options);
 
 }  // namespace perijove

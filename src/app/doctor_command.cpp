@@ -59,8 +59,9 @@ void add_doctor_command(CLI::App& app, Action& action) {
   command->add_flag("--fix", flags->options.fix,
                     "Remove what gateways that were killed left behind");
   command->add_flag("--json", flags->as_json, "Print JSON");
-  command->add_option("--runtime-dir", flags->options.runtime_base,
-                      "Base directory of sockets and connection files")
+  command
+      ->add_option("--runtime-dir", flags->options.runtime_base,
+                   "Base directory of sockets and connection files")
       ->option_text("DIR");
   command->callback(
       [flags, &action] { action = [flags] { return report(flags->options, flags->as_json); }; });

@@ -81,8 +81,7 @@ int exec_code(const ExecFlags& flags) {
     if (!created) return report_failure(flags.job, created.error());
     job = *std::move(created);
   }
-  auto source =
-      split_source(flags, *std::move(text), *language, job ? job->spec().language : "");
+  auto source = split_source(flags, *std::move(text), *language, job ? job->spec().language : "");
   if (!source) return report_failure(flags.job, source.error());
   if (!job) {
     options->kernel = source->language;
@@ -117,12 +116,14 @@ void add_exec_command(CLI::App& app, Action& action) {
   auto flags = std::make_shared<ExecFlags>();
   CLI::App* const command = app.add_subcommand(
       "exec", "Execute a program, or the code blocks of a markdown text, in one kernel");
-  command->add_option("FILE", flags->file,
-                      "A .py, .R, .sh, .js, .jl ... or .md file; - is standard input")
+  command
+      ->add_option("FILE", flags->file,
+                   "A .py, .R, .sh, .js, .jl ... or .md file; - is standard input")
       ->option_text(" ");
   command->add_option("-c,--code", flags->code, "The code itself")->option_text("CODE");
-  command->add_option("-l,--language", flags->language,
-                      "The code's language, when FILE does not end in it")
+  command
+      ->add_option("-l,--language", flags->language,
+                   "The code's language, when FILE does not end in it")
       ->option_text("NAME");
   command->add_flag("--markdown", flags->markdown, "The text is markdown whatever its name says");
   command->add_flag("--skip-others", flags->skip_others,

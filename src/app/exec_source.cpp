@@ -13,9 +13,10 @@ namespace {
 
 // Labels of fences that show something instead of doing something.
 constexpr std::string_view kProse[] = {
-    "",     "text", "txt",  "plain", "plaintext", "console", "output", "log",     "json", "jsonl",
-    "yaml", "yml",  "toml", "ini",   "csv",       "tsv",     "xml",    "html",    "css",  "diff",
-    "http", "md",   "tex",  "latex", "markdown",  "mermaid", "dot",    "pycon",   "none", "traceback"};
+    "",         "text",    "txt",  "plain", "plaintext", "console",  "output", "log",
+    "json",     "jsonl",   "yaml", "yml",   "toml",      "ini",      "csv",    "tsv",
+    "xml",      "html",    "css",  "diff",  "http",      "md",       "tex",    "latex",
+    "markdown", "mermaid", "dot",  "pycon", "none",      "traceback"};
 
 bool is_prose(std::string_view language) {
   return std::find(std::begin(kProse), std::end(kProse), language) != std::end(kProse);
@@ -25,9 +26,10 @@ bool is_prose(std::string_view language) {
 
 std::string language_of_file(std::string_view file_name) {
   constexpr std::pair<std::string_view, std::string_view> kEndings[] = {
-      {".py", "python"},    {".r", "r"},          {".sh", "bash"},      {".bash", "bash"},
-      {".js", "javascript"}, {".mjs", "javascript"}, {".ts", "typescript"}, {".jl", "julia"},
-      {".rb", "ruby"},      {".lua", "lua"},      {".md", "markdown"},  {".markdown", "markdown"}};
+      {".py", "python"},     {".r", "r"},           {".sh", "bash"},
+      {".bash", "bash"},     {".js", "javascript"}, {".mjs", "javascript"},
+      {".ts", "typescript"}, {".jl", "julia"},      {".rb", "ruby"},
+      {".lua", "lua"},       {".md", "markdown"},   {".markdown", "markdown"}};
   const std::string lower = to_lower(file_name);
   for (const auto& [ending, language] : kEndings) {
     if (lower.size() > ending.size() && lower.ends_with(ending)) return std::string(language);
@@ -35,8 +37,7 @@ std::string language_of_file(std::string_view file_name) {
   return {};
 }
 
-Result<ExecSource> read_markdown(std::string_view text, std::string_view wanted,
-                                 bool skip_others) {
+Result<ExecSource> read_markdown(std::string_view text, std::string_view wanted, bool skip_others) {
   ExecSource source;
   source.language = canonical_language(wanted);
   for (CodeBlock& block : extract_code_blocks(text)) {

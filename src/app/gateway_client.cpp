@@ -7,6 +7,7 @@
 #include "app/server_file.hpp"
 #include "io/runtime_dir.hpp"
 #include "protocol/json.hpp"
+#include "protocol/json_fields.hpp"
 
 namespace perijove {
 namespace {
@@ -37,8 +38,7 @@ Error refusal(const HttpResponse& response, const std::string& url) {
   }
   std::string message;
   if (const auto body = parse_json(response.body); body && body->is_object()) {
-    const auto text = body->find("message");
-    if (text != body->end() && text->is_string()) message = text->get<std::string>();
+    message = json_text(*body, "message");
   }
   if (message.empty()) {
     message = url + " answers " + std::to_string(response.status) + " " +
@@ -56,7 +56,8 @@ Result<ServerEntry> only_server(const std::string& runtime_base) {
                                       "/servers); start one with `perijove serve`, or name one "
                                       "with --url"};
   }
-  std::string message = std::to_string(servers.size()) + " gateways are running; say which with --url:";
+  std::string message =
+      std::to_string(servers.size()) + " gateways are running; say which with --url:";
   for (const ServerEntry& server : servers) message += "\n  " + server.url;
   return Error{Code::failed_precondition, message};
 }
@@ -111,8 +112,8 @@ Result<nlohmann::json> GatewayClient::ask_json(std::string_view method, const st
   if (text->empty()) return nlohmann::json();
   auto value = parse_json(*text);
   if (!value) {
-    return Error{Code::data_loss, shown_url_ + " does not answer as a gateway: " +
-                                      value.error().message};
+    return Error{Code::data_loss,
+                 shown_url_ + " does not answer as a gateway: " + value.error().message};
   }
   return value;
 }

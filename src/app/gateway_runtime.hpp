@@ -35,8 +35,8 @@ class GatewayRuntime {
   KernelRegistry registry_;
 };
 
-/// Whether the sockets of kernels can have their paths in a runtime directory below `base`; the error
-/// (invalid_argument) says by how much it is too long.
+/// Whether the sockets of kernels can have their paths in a runtime directory below `base`; the
+/// error (invalid_argument) says by how much it is too long.
 Result<void> check_socket_paths(const std::string& base);
 
 /// This process's environment.

@@ -22,9 +22,10 @@ Result<void> check_access_options(const ServeOptions& options) {
   }
   if (!options.no_auth || is_loopback(options.ip) || options.allow_no_auth) return {};
   return Error{Code::permission_denied,
-               "without a token everybody who can reach " + options.ip + " could run code as this "
-               "user; set one, listen on 127.0.0.1, or say that it is meant with "
-               "PERIJOVE_ALLOW_NO_AUTH=1 (or --allow-no-auth)"};
+               "without a token everybody who can reach " + options.ip +
+                   " could run code as this "
+                   "user; set one, listen on 127.0.0.1, or say that it is meant with "
+                   "PERIJOVE_ALLOW_NO_AUTH=1 (or --allow-no-auth)"};
 }
 
 }  // namespace
@@ -44,8 +45,8 @@ Result<std::unique_ptr<GatewayServer>> GatewayServer::start(ServeOptions options
   }
   RegistryOptions& registry = options.gateway.registry;
   std::error_code error;
-  const std::filesystem::path root = std::filesystem::canonical(
-      registry.work_root.empty() ? "." : registry.work_root, error);
+  const std::filesystem::path root =
+      std::filesystem::canonical(registry.work_root.empty() ? "." : registry.work_root, error);
   if (error || !std::filesystem::is_directory(root, error)) {
     return Error{Code::not_found, "--work-dir " + registry.work_root + ": no such directory"};
   }
@@ -54,11 +55,9 @@ Result<std::unique_ptr<GatewayServer>> GatewayServer::start(ServeOptions options
 
   auto runtime = GatewayRuntime::create(options.gateway);
   if (!runtime) return runtime.error();
-  std::unique_ptr<GatewayServer> server(
-      new GatewayServer(std::move(options), *std::move(runtime)));
+  std::unique_ptr<GatewayServer> server(new GatewayServer(std::move(options), *std::move(runtime)));
   if (const auto listening = server->listen(); !listening) return listening.error();
-  auto file =
-      ServerFile::write(server->runtime_->runtime_base(), server->url(), server->token());
+  auto file = ServerFile::write(server->runtime_->runtime_base(), server->url(), server->token());
   if (!file) return file.error();
   server->file_.emplace(*std::move(file));
   return server;

@@ -68,15 +68,14 @@ class Job::Run {
     StartKernel request;
     request.name = job_.spec_.name;
     request.env = job_.options_.env;
-    const auto kernel =
-        job_.runtime_->registry().start(request, [this](const Result<void>& ready) {
-          if (!ready) {
-            if (!outcome_.signal) outcome_.error = ready.error();
-            end();
-          } else {
-            ask_language();
-          }
-        });
+    const auto kernel = job_.runtime_->registry().start(request, [this](const Result<void>& ready) {
+      if (!ready) {
+        if (!outcome_.signal) outcome_.error = ready.error();
+        end();
+      } else {
+        ask_language();
+      }
+    });
     if (!kernel) {
       outcome_.error = kernel.error();
       boost::asio::post(shard_.loop(), [this] { end(); });
@@ -114,8 +113,8 @@ class Job::Run {
     block_started_ = shard_.now();
     BlockOptions options;
     options.execution.limit = job_.options_.timeout;
-    options.execution.if_stuck = job_.options_.allow_errors ? execution::IfStuck::restart
-                                                            : execution::IfStuck::leave;
+    options.execution.if_stuck =
+        job_.options_.allow_errors ? execution::IfStuck::restart : execution::IfStuck::leave;
     runner_->run(blocks_[index], options, [this](BlockResult result) { block_done(result); });
   }
 
@@ -138,11 +137,12 @@ class Job::Run {
   }
 
   void ask_user(const InputRequest& request) {
-    observer_.on_prompt(request);
     input_->read_line(request.password, [this, request](const std::string& line) {
       observer_.on_answer(request);
       if (runner_) runner_->answer_input(line);
     });
+    // Only now: whoever sees the prompt may begin to type a password that must not be shown.
+    observer_.on_prompt(request);
   }
 
   void wait_signal() {

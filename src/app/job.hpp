@@ -34,7 +34,7 @@ class JobObserver {
   virtual void on_block_done(std::size_t index, const BlockResult& result) = 0;
   /// Outputs of a block that has ended have changed; the BlockResults show it.
   virtual void on_late_output() = 0;
-  /// Code asks for input, and a line is about to be read.
+  /// Code asks for input, and a line of it is being waited for.
   virtual void on_prompt(const InputRequest& request) = 0;
   /// The line is there.
   virtual void on_answer(const InputRequest& request) = 0;
@@ -46,8 +46,8 @@ class JobObserver {
 
 /// How a job ended.
 struct JobOutcome {
-  std::optional<Error> error;        ///< No kernel, or it did not start: no block was run.
-  std::optional<int> signal;         ///< The signal that ended it early.
+  std::optional<Error> error;          ///< No kernel, or it did not start: no block was run.
+  std::optional<int> signal;           ///< The signal that ended it early.
   std::optional<BlockResult> failure;  ///< The block whose failure ended it.
   std::size_t blocks_run = 0;
 

@@ -25,9 +25,9 @@ Result<Environment> read_env_flags(const std::vector<std::string>& flags) {
   for (const std::string& flag : flags) {
     const std::size_t equals = flag.find('=');
     if (equals == std::string::npos || equals == 0) {
-      return Error{Code::invalid_argument,
-                   "--env takes NAME=VALUE, not '" + flag + "'; --inherit-env passes on a variable "
-                   "that is set already"};
+      return Error{Code::invalid_argument, "--env takes NAME=VALUE, not '" + flag +
+                                               "'; --inherit-env passes on a variable "
+                                               "that is set already"};
     }
     variables[flag.substr(0, equals)] = flag.substr(equals + 1);
   }
@@ -37,34 +37,41 @@ Result<Environment> read_env_flags(const std::vector<std::string>& flags) {
 }  // namespace
 
 void add_job_flags(CLI::App& command, JobFlags& flags, const std::string& cwd_description) {
-  command.add_option("-k,--kernel", flags.kernel,
-                     "Kernelspec (python3) or language (python, R); see `perijove kernelspec list`")
+  command
+      .add_option("-k,--kernel", flags.kernel,
+                  "Kernelspec (python3) or language (python, R); see `perijove kernelspec list`")
       ->option_text("NAME");
-  command.add_option("--work-dir", flags.work_dir,
-                     "Where images, HTML and other outputs are saved [out/NAME]")
+  command
+      .add_option("--work-dir", flags.work_dir,
+                  "Where images, HTML and other outputs are saved [out/NAME]")
       ->option_text("DIR");
   command.add_option("--cwd", flags.cwd, cwd_description)->option_text("DIR");
-  command.add_option("--timeout", flags.timeout,
-                     "Seconds that one block may take (also 250ms, 10m, 2h); it is then interrupted, "
-                     "and the exit code is 124 [no limit]")
+  command
+      .add_option("--timeout", flags.timeout,
+                  "Seconds that one block may take (also 250ms, 10m, 2h); it is then interrupted, "
+                  "and the exit code is 124 [no limit]")
       ->option_text("SECONDS");
-  command.add_option("--start-timeout", flags.start_timeout,
-                     "Seconds that the kernel may take to start [60]")
+  command
+      .add_option("--start-timeout", flags.start_timeout,
+                  "Seconds that the kernel may take to start [60]")
       ->option_text("SECONDS");
   command.add_option("--env", flags.env, "A variable for the kernel; may be repeated")
       ->option_text("NAME=VALUE")
       ->allow_extra_args(false);
-  command.add_option("--inherit-env", flags.inherit_env,
-                     "A variable of this environment that the kernel gets too, or a pattern such as "
-                     "'AWS_*'; may be repeated. Without it kernels get PATH, HOME, LANG and the like")
+  command
+      .add_option("--inherit-env", flags.inherit_env,
+                  "A variable of this environment that the kernel gets too, or a pattern such as "
+                  "'AWS_*'; may be repeated. Without it kernels get PATH, HOME, LANG and the like")
       ->option_text("NAME")
       ->allow_extra_args(false);
-  command.add_flag("--allow-errors", flags.allow_errors, "Go on after a block that failed; the exit code is 0 then");
+  command.add_flag("--allow-errors", flags.allow_errors,
+                   "Go on after a block that failed; the exit code is 0 then");
   command.add_flag("--json", flags.json, "Print one JSON summary, and nothing else, on stdout");
   command.add_flag("-q,--quiet", flags.quiet, "Only what the code prints, and errors");
   command.add_flag("--no-progress", flags.no_progress, "No line that changes in place");
-  command.add_option("--runtime-dir", flags.runtime_dir,
-                     "Base directory of sockets and connection files")
+  command
+      .add_option("--runtime-dir", flags.runtime_dir,
+                  "Base directory of sockets and connection files")
       ->option_text("DIR");
   command.add_option("--log-level", flags.log_level, "debug, info, warning, error or off [error]")
       ->option_text("LEVEL");
@@ -78,8 +85,10 @@ Result<JobOptions> to_job_options(const JobFlags& flags, const std::string& defa
   options.allow_errors = flags.allow_errors;
   options.allow_input = StandardInput::is_terminal();
   if (!log::set_level(flags.log_level)) {
-    return Error{Code::invalid_argument, "--log-level must be debug, info, warning, error or off, "
-                                         "not '" + flags.log_level + "'"};
+    return Error{Code::invalid_argument,
+                 "--log-level must be debug, info, warning, error or off, "
+                 "not '" +
+                     flags.log_level + "'"};
   }
   auto env = read_env_flags(flags.env);
   if (!env) return env.error();
@@ -131,11 +140,11 @@ Result<std::string> read_input_file(const std::string& path, std::size_t bytes_m
   while (in.read(chunk, sizeof chunk) || in.gcount() > 0) {
     text.append(chunk, static_cast<std::size_t>(in.gcount()));
     if (text.size() > bytes_max) {
-      return Error{Code::resource_exhausted,
-                   path + " is larger than " + bytes_text(bytes_max)};
+      return Error{Code::resource_exhausted, path + " is larger than " + bytes_text(bytes_max)};
     }
   }
-  if (in.bad()) return Error{Code::unavailable, "cannot read " + path + ": " + std::strerror(errno)};
+  if (in.bad())
+    return Error{Code::unavailable, "cannot read " + path + ": " + std::strerror(errno)};
   return text;
 }
 

@@ -64,9 +64,8 @@ std::string shown_path(const std::string& path) {
 
 JobReport::JobReport(Options options)
     : options_(std::move(options)),
-      console_({.quiet = options_.quiet,
-                .progress = options_.progress,
-                .own_stdout = !options_.json}),
+      console_(
+          {.quiet = options_.quiet, .progress = options_.progress, .own_stdout = !options_.json}),
       started_(Clock::now()) {}
 
 std::string JobReport::heading(std::size_t index) const {
@@ -130,8 +129,7 @@ void JobReport::save(std::size_t index) {
     }
     work_dir_ = *std::move(opened);
   }
-  for (SavedFile& file :
-       save_outputs(*work_dir_, options_.stem, index + 1, outputs, save_error_)) {
+  for (SavedFile& file : save_outputs(*work_dir_, options_.stem, index + 1, outputs, save_error_)) {
     const bool known = std::any_of(files_.begin(), files_.end(), [&](const SavedFile& earlier) {
       return earlier.path == file.path;
     });
@@ -191,11 +189,10 @@ nlohmann::json JobReport::summary(const JobOutcome& outcome, const Kernelspec& s
   bool state_lost = false;
   for (std::size_t i = 0; i < results_.size(); ++i) {
     const BlockResult& result = results_[i];
-    nlohmann::json block = {
-        {"block", i + 1},
-        {"status", std::string(to_string(result.verdict.outcome))},
-        {"seconds", std::chrono::duration<double>(result.duration).count()},
-        {"execution_count", nullptr}};
+    nlohmann::json block = {{"block", i + 1},
+                            {"status", std::string(to_string(result.verdict.outcome))},
+                            {"seconds", std::chrono::duration<double>(result.duration).count()},
+                            {"execution_count", nullptr}};
     if (const auto count = result.collected->execution_count()) block["execution_count"] = *count;
     if (!result.verdict.note.empty()) block["note"] = result.verdict.note;
     std::string block_text;
@@ -203,9 +200,8 @@ nlohmann::json JobReport::summary(const JobOutcome& outcome, const Kernelspec& s
     block["text"] = block_text;
     if (const auto error = result.error()) {
       std::string traceback = strip_ansi(joined_traceback(*error));
-      block["error"] = {{"name", error->name},
-                        {"message", error->message},
-                        {"traceback", std::move(traceback)}};
+      block["error"] = {
+          {"name", error->name}, {"message", error->message}, {"traceback", std::move(traceback)}};
     }
     text += block_text;
     state_lost = state_lost || result.verdict.state_lost;
@@ -226,17 +222,18 @@ nlohmann::json JobReport::summary(const JobOutcome& outcome, const Kernelspec& s
   } else if (outcome.failure && outcome.exit_code() != 0) {
     status = to_string(outcome.failure->verdict.outcome);
   }
-  nlohmann::json made = {{"status", status},
-                         {"exit_code", outcome.exit_code()},
-                         {"kernel", spec.name},
-                         {"language", spec.language},
-                         {"seconds", std::chrono::duration<double>(Clock::now() - started_).count()},
-                         {"text", text},
-                         {"state_lost", state_lost},
-                         {"blocks_total", options_.titles.size()},
-                         {"blocks_failed", failed_blocks()},
-                         {"blocks", std::move(blocks)},
-                         {"files", std::move(files)}};
+  nlohmann::json made = {
+      {"status", status},
+      {"exit_code", outcome.exit_code()},
+      {"kernel", spec.name},
+      {"language", spec.language},
+      {"seconds", std::chrono::duration<double>(Clock::now() - started_).count()},
+      {"text", text},
+      {"state_lost", state_lost},
+      {"blocks_total", options_.titles.size()},
+      {"blocks_failed", failed_blocks()},
+      {"blocks", std::move(blocks)},
+      {"files", std::move(files)}};
   if (outcome.error) {
     made["error"] = {{"code", std::string(to_string(outcome.error->code))},
                      {"message", outcome.error->message}};

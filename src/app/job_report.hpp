@@ -21,8 +21,8 @@ class JobReport : public JobObserver {
     bool json = false;
     bool quiet = false;
     bool progress = true;
-    bool headings = true;  ///< A line before each block, and one at the end.
-    std::string noun = "block";  ///< What a block is called.
+    bool headings = true;             ///< A line before each block, and one at the end.
+    std::string noun = "block";       ///< What a block is called.
     std::vector<std::string> titles;  ///< Of the blocks: their first lines.
   };
 

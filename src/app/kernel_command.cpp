@@ -11,6 +11,7 @@
 #include "app/units.hpp"
 #include "base/ids.hpp"
 #include "protocol/json.hpp"
+#include "protocol/json_fields.hpp"
 
 namespace perijove {
 namespace {
@@ -26,11 +27,6 @@ struct KernelFlags {
   bool all = false;
   bool as_json = false;
 };
-
-std::string text_of(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 Result<std::vector<json>> list_kernels(const GatewayClient& client) {
   const auto answer = client.ask_json("GET", "api/kernels?perijove=1");
@@ -53,18 +49,19 @@ Result<std::vector<std::string>> resolve_ids(const GatewayClient& client,
   if (!kernels) return kernels.error();
   std::vector<std::string> found;
   if (flags.all) {
-    for (const json& kernel : *kernels) found.push_back(text_of(kernel, "id"));
+    for (const json& kernel : *kernels) found.push_back(json_text(kernel, "id"));
     return found;
   }
   for (const std::string& wanted : flags.ids) {
     std::vector<std::string> matching;
     for (const json& kernel : *kernels) {
-      const std::string id = text_of(kernel, "id");
+      const std::string id = json_text(kernel, "id");
       if (!wanted.empty() && id.starts_with(wanted)) matching.push_back(id);
     }
     if (matching.empty()) {
-      return Error{Code::not_found, "no kernel has an id that begins with '" + wanted + "'; `perijove "
-                                    "kernel list` shows them"};
+      return Error{Code::not_found, "no kernel has an id that begins with '" + wanted +
+                                        "'; `perijove "
+                                        "kernel list` shows them"};
     }
     if (matching.size() > 1) {
       return Error{Code::invalid_argument, std::to_string(matching.size()) +
@@ -87,12 +84,13 @@ Result<void> list(const GatewayClient& client, const KernelFlags& flags, Console
       {"ID", "KERNELSPEC", "STATE", "CLIENTS", "LAST ACTIVITY", "PROCESS", "DIRECTORY"}};
   for (const json& kernel : *kernels) {
     const json ours = kernel.value("perijove", json::object());
-    std::string state = text_of(kernel, "execution_state");
-    if (const std::string why = text_of(kernel, "reason"); !why.empty()) state += " (" + why + ")";
-    rows.push_back({text_of(kernel, "id"), text_of(kernel, "name"), fit(state, 60),
+    std::string state = json_text(kernel, "execution_state");
+    if (const std::string why = json_text(kernel, "reason"); !why.empty())
+      state += " (" + why + ")";
+    rows.push_back({json_text(kernel, "id"), json_text(kernel, "name"), fit(state, 60),
                     std::to_string(kernel.value("connections", 0)),
-                    text_of(kernel, "last_activity").substr(0, 19), text_of(ours, "process"),
-                    text_of(ours, "work_dir")});
+                    json_text(kernel, "last_activity").substr(0, 19), json_text(ours, "process"),
+                    json_text(ours, "work_dir")});
   }
   if (kernels->empty()) {
     console.note("no kernel is running at " + client.url());
@@ -109,9 +107,9 @@ Result<json> wait_ready(const GatewayClient& client, const std::string& id, Dura
   while (true) {
     auto kernel = client.ask_json("GET", "api/kernels/" + id + "?perijove=1");
     if (!kernel) return kernel;
-    const std::string state = text_of(*kernel, "execution_state");
+    const std::string state = json_text(*kernel, "execution_state");
     if (state == "dead") {
-      return Error{Code::unavailable, "the kernel did not start: " + text_of(*kernel, "reason") +
+      return Error{Code::unavailable, "the kernel did not start: " + json_text(*kernel, "reason") +
                                           "; `perijove kernel logs " + id.substr(0, 8) + "`"};
     }
     if (state != "starting" && state != "restarting") return kernel;
@@ -131,9 +129,9 @@ Result<void> start(const GatewayClient& client, const KernelFlags& flags, Consol
   if (!flags.path.empty()) body["path"] = flags.path;
   const auto started = client.ask_json("POST", "api/kernels", dump_json(body));
   if (!started) return started.error();
-  const auto kernel = wait_ready(client, text_of(*started, "id"), *timeout);
+  const auto kernel = wait_ready(client, json_text(*started, "id"), *timeout);
   if (!kernel) return kernel.error();
-  console.result(flags.as_json ? dump_json_pretty(*kernel) : text_of(*kernel, "id"));
+  console.result(flags.as_json ? dump_json_pretty(*kernel) : json_text(*kernel, "id"));
   return {};
 }
 
@@ -169,7 +167,8 @@ Result<void> act(const GatewayClient& client, const KernelFlags& flags, Console&
   return {};
 }
 
-int run(const KernelFlags& flags, const std::function<Result<void>(const GatewayClient&, Console&)>& body) {
+int run(const KernelFlags& flags,
+        const std::function<Result<void>(const GatewayClient&, Console&)>& body) {
   Console console({});
   const auto client = GatewayClient::find(flags.gateway);
   const auto done = client ? body(*client, console) : Result<void>(client.error());
@@ -186,13 +185,15 @@ void add_kernel_command(CLI::App& app, Action& action) {
   const auto add = [group, &action](const char* name, const char* description, auto body) {
     auto flags = std::make_shared<KernelFlags>();
     CLI::App* const command = group->add_subcommand(name, description);
-    command->add_option("--url", flags->gateway.url,
-                        "The gateway's address; absent: the one that this user runs")
+    command
+        ->add_option("--url", flags->gateway.url,
+                     "The gateway's address; absent: the one that this user runs")
         ->option_text("URL");
     command->add_option("--token", flags->gateway.token, "Its token [PERIJOVE_TOKEN]")
         ->option_text("TOKEN");
-    command->add_option("--runtime-dir", flags->gateway.runtime_base,
-                        "Base directory that the gateway was given")
+    command
+        ->add_option("--runtime-dir", flags->gateway.runtime_base,
+                     "Base directory that the gateway was given")
         ->option_text("DIR");
     command->add_flag("--json", flags->as_json, "Print JSON");
     command->callback([flags, body, &action] {
@@ -206,7 +207,8 @@ void add_kernel_command(CLI::App& app, Action& action) {
   };
   const auto add_with_ids = [&add](const char* name, const char* description, auto body) {
     const auto [command, flags] = add(name, description, body);
-    command->add_option("ID", flags->ids, "Ids of kernels, or their beginnings")->option_text("...");
+    command->add_option("ID", flags->ids, "Ids of kernels, or their beginnings")
+        ->option_text("...");
     command->add_flag("--all", flags->all, "All kernels");
   };
   add("list", "Show what runs: id, kernelspec, state, clients, process, directory", list);

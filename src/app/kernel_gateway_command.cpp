@@ -12,8 +12,10 @@ namespace {
 constexpr const char* kHelp =
     "Perijove as jupyter-kernelgateway: serves kernels to Jupyter clients.\n"
     "\n"
-    "Takes that program's options, as --KernelGatewayApp.port=8888 or --KernelGatewayApp.port 8888,\n"
-    "and its KG_* variables: ip, port, port_retries, base_url, auth_token, allow_*, expose_headers,\n"
+    "Takes that program's options, as --KernelGatewayApp.port=8888 or --KernelGatewayApp.port "
+    "8888,\n"
+    "and its KG_* variables: ip, port, port_retries, base_url, auth_token, allow_*, "
+    "expose_headers,\n"
     "max_age, max_kernels, default_kernel_name, env_process_whitelist, ws_ping_interval;\n"
     "JupyterWebsocketPersonality.list_kernels and env_whitelist; MappingKernelManager.cull_*.\n"
     "Others are ignored with a warning. Without auth_token it listens on loopback addresses only,\n"

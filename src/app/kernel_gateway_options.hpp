@@ -12,12 +12,13 @@ namespace perijove {
 /// What a command line of jupyter_kernel_gateway asks for.
 struct KernelGatewayOptions {
   ServeOptions serve;
-  bool version = false;  ///< --version
-  bool help = false;     ///< --help, --help-all
+  bool version = false;               ///< --version
+  bool help = false;                  ///< --help, --help-all
   std::vector<std::string> warnings;  ///< Options that are not known and so were ignored.
 };
 
-/// Reads jupyter_kernel_gateway's options: `--Class.trait=value`, `--Class.trait value`, its aliases
+/// Reads jupyter_kernel_gateway's options: `--Class.trait=value`, `--Class.trait value`, its
+/// aliases
 /// (`--ip`, `--port` ...) and flags (`-y`, `--debug`), and its variables KG_*; flags win. Its
 /// defaults hold: port 8888 with 50 further ones tried, and no listing of kernels; but it logs
 /// warnings only.

@@ -42,8 +42,9 @@ int list_kernelspecs(bool as_json) {
   }
   if (rows.size() > 1) console.result(format_table(rows));
   if (rows.size() == 1) {
-    console.note("no kernelspec is installed; for Python: apt-get install python3-ipykernel, or "
-                 "pip install ipykernel");
+    console.note(
+        "no kernelspec is installed; for Python: apt-get install python3-ipykernel, or "
+        "pip install ipykernel");
   }
   for (const auto& fault : catalogue.faults()) {
     console.note("broken: " + fault.path + ": " + fault.reason, Console::Style::bad);

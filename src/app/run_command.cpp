@@ -120,8 +120,8 @@ int run_notebook(const RunFlags& flags) {
   if (!text) return report_failure(flags.job, text.error());
   auto notebook = Notebook::parse(*text);
   if (!notebook) {
-    return report_failure(flags.job, {notebook.error().code,
-                                      flags.notebook + ": " + notebook.error().message});
+    return report_failure(
+        flags.job, {notebook.error().code, flags.notebook + ": " + notebook.error().message});
   }
   const auto parameters = read_parameters(flags);
   if (!parameters) return report_failure(flags.job, parameters.error());
@@ -201,8 +201,9 @@ void add_run_command(CLI::App& app, Action& action) {
   command->add_option("NOTEBOOK", flags->notebook, "An .ipynb file; - is standard input")
       ->option_text(" ")
       ->required();
-  command->add_option("-o,--output", flags->output,
-                      "Where the executed notebook is written [WORK_DIR/NOTEBOOK]")
+  command
+      ->add_option("-o,--output", flags->output,
+                   "Where the executed notebook is written [WORK_DIR/NOTEBOOK]")
       ->option_text("FILE");
   command
       ->add_option("-p,--parameter", flags->parameters,
@@ -210,12 +211,14 @@ void add_run_command(CLI::App& app, Action& action) {
       ->type_size(2)
       ->option_text("NAME VALUE")
       ->allow_extra_args(false);
-  command->add_option("--params-file", flags->parameters_file,
-                      "A JSON object of parameters; -p wins over it")
+  command
+      ->add_option("--params-file", flags->parameters_file,
+                   "A JSON object of parameters; -p wins over it")
       ->option_text("FILE");
   add_job_flags(*command, flags->job, "Directory that the kernel runs in [the notebook's]");
   command->footer(
-      "Exit codes: 0; 1 when a cell failed; 124 out of time; 130 interrupted (the notebook has what\n"
+      "Exit codes: 0; 1 when a cell failed; 124 out of time; 130 interrupted (the notebook has "
+      "what\n"
       "ran); 64 and above for what kept it from running.");
   command->callback([flags, &action] { action = [flags] { return run_notebook(*flags); }; });
 }

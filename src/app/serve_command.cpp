@@ -91,9 +91,10 @@ void add_serve_command(CLI::App& app, Action& action) {
       option->expected(1)->take_last();
     }
   }
-  command->add_option("--config", flags->config,
-                      "A TOML file with these settings; the environment (PERIJOVE_PORT ...) wins "
-                      "over it, and flags over both")
+  command
+      ->add_option("--config", flags->config,
+                   "A TOML file with these settings; the environment (PERIJOVE_PORT ...) wins "
+                   "over it, and flags over both")
       ->option_text("FILE");
   command->callback([flags, &action] { action = [flags] { return serve(*flags); }; });
 }

@@ -11,10 +11,10 @@ namespace perijove {
 /// Everything that a serving gateway can be told; app/settings.cpp says how each is called.
 struct ServeOptions {
   std::string ip = "127.0.0.1";
-  std::uint16_t port = 8888;           ///< 0: any free one.
-  std::uint16_t port_retries = 0;      ///< Further ports that are tried when `port` is taken.
-  bool no_auth = false;                ///< No token; refused where others can connect,
-  bool allow_no_auth = false;          ///< unless this says that it is meant.
+  std::uint16_t port = 8888;       ///< 0: any free one.
+  std::uint16_t port_retries = 0;  ///< Further ports that are tried when `port` is taken.
+  bool no_auth = false;            ///< No token; refused where others can connect,
+  bool allow_no_auth = false;      ///< unless this says that it is meant.
   std::uint64_t body_bytes_max = 16 * 1024 * 1024;
   std::string log_level = "info";
   GatewayOptions gateway;

@@ -52,10 +52,8 @@ Result<ServerFile> ServerFile::write(const std::string& runtime_base, const std:
   }
   const auto directory = WorkDir::open(path);
   if (!directory) return directory.error();
-  const nlohmann::json entry = {{"pid", ::getpid()},
-                                {"url", url},
-                                {"token", token},
-                                {"version", PERIJOVE_VERSION}};
+  const nlohmann::json entry = {
+      {"pid", ::getpid()}, {"url", url}, {"token", token}, {"version", PERIJOVE_VERSION}};
   constexpr mode_t kOwnerOnly = 0600;
   const auto written = directory->write(std::to_string(::getpid()) + ".json",
                                         dump_json_pretty(entry) + "\n", kOwnerOnly);

@@ -1,14 +1,9 @@
 #include "app/settings.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <fstream>
-#include <limits>
 #include <utility>
 
 #include "app/units.hpp"
-#include "base/log.hpp"
-#include "base/suggest.hpp"
 #include "base/text.hpp"
 
 namespace perijove {
@@ -16,11 +11,14 @@ namespace {
 
 using Shape = Setting::Shape;
 
-constexpr std::string_view kVariablePrefix = "PERIJOVE_";
-
-std::string with(std::string text, char from, char to) {
-  std::replace(text.begin(), text.end(), from, to);
-  return text;
+Setting declare(std::string name, std::string unit, std::string description,
+                Shape shape = Shape::value) {
+  Setting setting;
+  setting.name = std::move(name);
+  setting.unit = std::move(unit);
+  setting.description = std::move(description);
+  setting.shape = shape;
+  return setting;
 }
 
 // Each builder takes an accessor, `[](ServeOptions& o) -> T& { ... }`: reading and writing then
@@ -35,7 +33,7 @@ auto read_only(Access access) {
 
 template <typename Access>
 Setting text(std::string name, std::string unit, Access access, std::string description) {
-  Setting setting{std::move(name), std::move(unit), std::move(description), Shape::value, false, {}, {}};
+  Setting setting = declare(std::move(name), std::move(unit), std::move(description));
   setting.write = [access](ServeOptions& options, const std::vector<std::string>& values) {
     access(options) = values.front();
     return Result<void>();
@@ -46,7 +44,7 @@ Setting text(std::string name, std::string unit, Access access, std::string desc
 
 template <typename Access>
 Setting list(std::string name, std::string unit, Access access, std::string description) {
-  Setting setting{std::move(name), std::move(unit), std::move(description), Shape::list, false, {}, {}};
+  Setting setting = declare(std::move(name), std::move(unit), std::move(description), Shape::list);
   setting.write = [access](ServeOptions& options, const std::vector<std::string>& values) {
     auto& all = access(options);
     all.clear();
@@ -70,7 +68,8 @@ Setting list(std::string name, std::string unit, Access access, std::string desc
 
 template <typename Access>
 Setting toggle(std::string name, Access access, std::string description) {
-  Setting setting{std::move(name), "true or false", std::move(description), Shape::toggle, false, {}, {}};
+  Setting setting =
+      declare(std::move(name), "true or false", std::move(description), Shape::toggle);
   setting.write = [access](ServeOptions& options,
                            const std::vector<std::string>& values) -> Result<void> {
     const std::string value = to_lower(values.front());
@@ -79,8 +78,7 @@ Setting toggle(std::string name, Access access, std::string description) {
     } else if (value == "false" || value == "0" || value == "no" || value == "off") {
       access(options) = false;
     } else {
-      return Error{Code::invalid_argument,
-                   "must be true or false, not '" + values.front() + "'"};
+      return Error{Code::invalid_argument, "must be true or false, not '" + values.front() + "'"};
     }
     return {};
   };
@@ -93,7 +91,7 @@ Setting toggle(std::string name, Access access, std::string description) {
 template <typename Access>
 Setting number(std::string name, std::string unit, std::uint64_t max, Access access,
                std::string description) {
-  Setting setting{std::move(name), std::move(unit), std::move(description), Shape::value, false, {}, {}};
+  Setting setting = declare(std::move(name), std::move(unit), std::move(description));
   setting.write = [access, max](ServeOptions& options,
                                 const std::vector<std::string>& values) -> Result<void> {
     const auto count = parse_count(values.front(), "the value", 0, max);
@@ -110,7 +108,7 @@ Setting number(std::string name, std::string unit, std::uint64_t max, Access acc
 
 template <typename Access>
 Setting bytes(std::string name, Access access, std::string description) {
-  Setting setting{std::move(name), "bytes", std::move(description), Shape::value, false, {}, {}};
+  Setting setting = declare(std::move(name), "bytes", std::move(description));
   setting.write = [access](ServeOptions& options,
                            const std::vector<std::string>& values) -> Result<void> {
     const auto size = parse_bytes(values.front(), "the value");
@@ -127,7 +125,7 @@ Setting bytes(std::string name, Access access, std::string description) {
 
 template <typename Access>
 Setting seconds(std::string name, Access access, std::string description) {
-  Setting setting{std::move(name), "seconds", std::move(description), Shape::value, false, {}, {}};
+  Setting setting = declare(std::move(name), "seconds", std::move(description));
   setting.write = [access](ServeOptions& options,
                            const std::vector<std::string>& values) -> Result<void> {
     const auto duration = parse_duration(values.front(), "the value");
@@ -143,8 +141,9 @@ Setting seconds(std::string name, Access access, std::string description) {
 
 // A leading and a trailing slash, whatever was given.
 Setting base_url() {
-  Setting setting{"base-url", "path", "Where the gateway stands below its host, when a proxy puts "
-                  "it there: /jupyter/.", Shape::value, false, {}, {}};
+  Setting setting = declare("base-url", "path",
+                            "Where the gateway stands below its host, when a proxy puts it there: "
+                            "/jupyter/.");
   setting.write = [](ServeOptions& options,
                      const std::vector<std::string>& values) -> Result<void> {
     std::string path = values.front();
@@ -161,9 +160,10 @@ Setting base_url() {
 }
 
 Setting auto_restart() {
-  Setting setting{"auto-restart", "never or always", "What happens to a kernel that dies: `always` "
-                  "starts it again, without its state, as Jupyter does; `never` leaves it dead "
-                  "until somebody restarts it.", Shape::value, false, {}, {}};
+  Setting setting = declare("auto-restart", "never or always",
+                            "What happens to a kernel that dies: `always` starts it again, without "
+                            "its state, as Jupyter does; `never` leaves it dead until somebody "
+                            "restarts it.");
   setting.write = [](ServeOptions& options,
                      const std::vector<std::string>& values) -> Result<void> {
     auto& field = options.gateway.registry.kernel.lifecycle.auto_restart;
@@ -172,8 +172,7 @@ Setting auto_restart() {
     } else if (values.front() == "always") {
       field = lifecycle::AutoRestart::always;
     } else {
-      return Error{Code::invalid_argument,
-                   "must be never or always, not '" + values.front() + "'"};
+      return Error{Code::invalid_argument, "must be never or always, not '" + values.front() + "'"};
     }
     return {};
   };
@@ -196,8 +195,8 @@ Setting log_level() {
       options.log_level = known;
       return {};
     }
-    return Error{Code::invalid_argument, "must be debug, info, warning, error or off, not '" +
-                                             values.front() + "'"};
+    return Error{Code::invalid_argument,
+                 "must be debug, info, warning, error or off, not '" + values.front() + "'"};
   };
   return setting;
 }
@@ -216,105 +215,122 @@ std::vector<Setting> make_settings() {
   constexpr std::uint64_t kPortMax = 65'535;
   constexpr std::uint64_t kCountMax = 1'000'000;
   return {
-      text("ip", "address", [](O& o) -> auto& { return o.ip; },
-           "The address to listen on; 0.0.0.0 is every one."),
-      number("port", "port", kPortMax, [](O& o) -> auto& { return o.port; },
-             "The port to listen on; 0 takes a free one and says which."),
-      number("port-retries", "ports", kPortMax, [](O& o) -> auto& { return o.port_retries; },
-             "How many of the ports after it are tried when it is taken."),
+      text(
+          "ip", "address", [](O & o) -> auto& { return o.ip; },
+          "The address to listen on; 0.0.0.0 is every one."),
+      number(
+          "port", "port", kPortMax, [](O & o) -> auto& { return o.port; },
+          "The port to listen on; 0 takes a free one and says which."),
+      number(
+          "port-retries", "ports", kPortMax, [](O & o) -> auto& { return o.port_retries; },
+          "How many of the ports after it are tried when it is taken."),
       token(),
-      toggle("no-auth", [](O& o) -> auto& { return o.no_auth; },
-             "Let everybody in who can connect. Refused unless the address is a loopback one."),
-      toggle("allow-no-auth", [](O& o) -> auto& { return o.allow_no_auth; },
-             "Allow running without a token where others can connect: whoever reaches the port "
-             "runs code as this user. For a container that nobody else reaches."),
+      toggle(
+          "no-auth", [](O & o) -> auto& { return o.no_auth; },
+          "Let everybody in who can connect. Refused unless the address is a loopback one."),
+      toggle(
+          "allow-no-auth", [](O & o) -> auto& { return o.allow_no_auth; },
+          "Allow running without a token where others can connect: whoever reaches the port "
+          "runs code as this user. For a container that nobody else reaches."),
       base_url(),
-      list("allow-origin", "origins",
-           [](O& o) -> auto& { return o.face.allow_origins; },
-           "Origins of other sites whose pages may talk to the gateway; `*` is any."),
-      toggle("allow-credentials", [](O& o) -> auto& { return o.face.allow_credentials; },
-             "Send Access-Control-Allow-Credentials to those."),
-      text("allow-headers", "text", [](O& o) -> auto& { return o.face.allow_headers; },
-           "Access-Control-Allow-Headers in place of the usual ones."),
-      text("allow-methods", "text", [](O& o) -> auto& { return o.face.allow_methods; },
-           "Access-Control-Allow-Methods in place of the usual ones."),
-      text("expose-headers", "text", [](O& o) -> auto& { return o.face.expose_headers; },
-           "Access-Control-Expose-Headers in place of Location."),
-      text("max-age", "seconds", [](O& o) -> auto& { return o.face.max_age; },
-           "Access-Control-Max-Age."),
-      list("allow-host", "host names", [](O& o) -> auto& { return o.face.allow_hosts; },
-           "Host headers that are answered besides addresses, localhost and `ip`; `*` is any. "
-           "Protects a gateway without a token from web pages (DNS rebinding)."),
-      toggle("list-kernels", [](O& o) -> auto& { return o.face.list_kernels; },
-             "Answer GET /api/kernels and /api/sessions; false: 403."),
-      text("work-dir", "directory",
-           [](O& o) -> auto& { return o.gateway.registry.work_root; },
-           "Where kernels run, or below it when a client says so. Absent: the current directory."),
-      text("default-kernel", "kernelspec",
-           [](O& o) -> auto& { return o.gateway.registry.default_kernelspec; },
-           "For clients that name none. Absent: python3, or the first there is."),
-      number("max-kernels", "kernels", kCountMax,
-             [](O& o) -> auto& { return o.gateway.registry.kernels_max; },
-             "Live kernels at a time; a further start is answered with 403. 0: no limit."),
-      list("inherit-env", "patterns",
-           [](O& o) -> auto& { return o.gateway.registry.inherited_env; },
-           "Variables of the gateway that kernels get besides PATH, HOME, LANG and the like; "
-           "`AWS_*` and `*` are patterns. Tokens of gateways never."),
-      list("client-env", "patterns",
-           [](O& o) -> auto& { return o.gateway.registry.client_env; },
-           "Variables that a client may set for its kernel besides KERNEL_*."),
-      seconds("start-timeout",
-              [](O& o) -> auto& { return o.gateway.registry.kernel.lifecycle.start_timeout; },
-              "From launch to a kernel that answers; then it is ended and the reason shown."),
-      seconds("shutdown-timeout",
-              [](O& o) -> auto& { return o.gateway.registry.kernel.lifecycle.shutdown_wait; },
-              "From the polite request to end until a kernel is killed; half of it until SIGTERM."),
+      list(
+          "allow-origin", "origins", [](O & o) -> auto& { return o.face.allow_origins; },
+          "Origins of other sites whose pages may talk to the gateway; `*` is any."),
+      toggle(
+          "allow-credentials", [](O & o) -> auto& { return o.face.allow_credentials; },
+          "Send Access-Control-Allow-Credentials to those."),
+      text(
+          "allow-headers", "text", [](O & o) -> auto& { return o.face.allow_headers; },
+          "Access-Control-Allow-Headers in place of the usual ones."),
+      text(
+          "allow-methods", "text", [](O & o) -> auto& { return o.face.allow_methods; },
+          "Access-Control-Allow-Methods in place of the usual ones."),
+      text(
+          "expose-headers", "text", [](O & o) -> auto& { return o.face.expose_headers; },
+          "Access-Control-Expose-Headers in place of Location."),
+      text(
+          "max-age", "seconds", [](O & o) -> auto& { return o.face.max_age; },
+          "Access-Control-Max-Age."),
+      list(
+          "allow-host", "host names", [](O & o) -> auto& { return o.face.allow_hosts; },
+          "Host headers that are answered besides addresses, localhost and `ip`; `*` is any. "
+          "Protects a gateway without a token from web pages (DNS rebinding)."),
+      toggle(
+          "list-kernels", [](O & o) -> auto& { return o.face.list_kernels; },
+          "Answer GET /api/kernels and /api/sessions; false: 403."),
+      text(
+          "work-dir", "directory", [](O & o) -> auto& { return o.gateway.registry.work_root; },
+          "Where kernels run, or below it when a client says so. Absent: the current directory."),
+      text(
+          "default-kernel", "kernelspec",
+          [](O & o) -> auto& { return o.gateway.registry.default_kernelspec; },
+          "For clients that name none. Absent: python3, or the first there is."),
+      number(
+          "max-kernels", "kernels", kCountMax,
+          [](O & o) -> auto& { return o.gateway.registry.kernels_max; },
+          "Live kernels at a time; a further start is answered with 403. 0: no limit."),
+      list(
+          "inherit-env", "patterns",
+          [](O & o) -> auto& { return o.gateway.registry.inherited_env; },
+          "Variables of the gateway that kernels get besides PATH, HOME, LANG and the like; "
+          "`AWS_*` and `*` are patterns. Tokens of gateways never."),
+      list(
+          "client-env", "patterns", [](O & o) -> auto& { return o.gateway.registry.client_env; },
+          "Variables that a client may set for its kernel besides KERNEL_*."),
+      seconds(
+          "start-timeout",
+          [](O & o) -> auto& { return o.gateway.registry.kernel.lifecycle.start_timeout; },
+          "From launch to a kernel that answers; then it is ended and the reason shown."),
+      seconds(
+          "shutdown-timeout",
+          [](O & o) -> auto& { return o.gateway.registry.kernel.lifecycle.shutdown_wait; },
+          "From the polite request to end until a kernel is killed; half of it until SIGTERM."),
       auto_restart(),
-      number("restart-limit", "restarts per minute", 1'000,
-             [](O& o) -> auto& {
-               return o.gateway.registry.kernel.lifecycle.restart_budget.restarts_max;
-             },
-             "Automatic restarts of one kernel within a minute; one more death is final."),
-      seconds("cull-idle-timeout",
-              [](O& o) -> auto& { return o.gateway.registry.kernel.cull.idle_timeout; },
-              "End kernels that have been idle for so long. 0: never. A kernelspec's "
-              "metadata.cull_idle_timeout wins."),
-      toggle("cull-connected",
-             [](O& o) -> auto& { return o.gateway.registry.kernel.cull.connected; },
-             "Also while a client is connected."),
-      toggle("cull-busy", [](O& o) -> auto& { return o.gateway.registry.kernel.cull.busy; },
-             "Also while code runs: counted from the kernel's last sign of life."),
-      bytes("max-body-size", [](O& o) -> auto& { return o.body_bytes_max; },
-            "Longest body of a request; longer: 413."),
-      bytes("max-ws-message-size",
-            [](O& o) -> auto& { return o.face.ws_message_bytes_max; },
-            "Longest message of a client; longer: its websocket is closed with 1009."),
-      seconds("ws-ping-interval", [](O& o) -> auto& { return o.face.ws_ping_interval; },
-              "Between pings on an open websocket, which keep proxies from closing it. 0: none. "
-              "Nobody is dropped for not answering."),
-      bytes("journal-memory",
-            [](O& o) -> auto& {
-              return o.gateway.registry.kernel.journal_memory_bytes_max;
-            },
-            "Messages of one kernel that wait in memory for slow or lost clients; more of them "
-            "wait on disk."),
-      bytes("journal-disk",
-            [](O& o) -> auto& { return o.gateway.registry.kernel.journal_disk_bytes_max; },
-            "The same on disk; beyond it the oldest are dropped, and clients are told."),
-      text("journal-dir", "directory",
-           [](O& o) -> auto& { return o.gateway.registry.kernel.journal_directory; },
-           "Where that is."),
-      text("runtime-dir", "directory", [](O& o) -> auto& { return o.gateway.runtime_base; },
-           "Base of the directories with sockets and connection files; short, for a socket's path "
-           "has 107 bytes. Absent: $XDG_RUNTIME_DIR/perijove or /tmp/perijove-UID."),
+      number(
+          "restart-limit", "restarts per minute", 1'000, [](O & o) -> auto& {
+            return o.gateway.registry.kernel.lifecycle.restart_budget.restarts_max;
+          },
+          "Automatic restarts of one kernel within a minute; one more death is final."),
+      seconds(
+          "cull-idle-timeout",
+          [](O & o) -> auto& { return o.gateway.registry.kernel.cull.idle_timeout; },
+          "End kernels that have been idle for so long. 0: never. A kernelspec's "
+          "metadata.cull_idle_timeout wins."),
+      toggle(
+          "cull-connected", [](O & o) -> auto& { return o.gateway.registry.kernel.cull.connected; },
+          "Also while a client is connected."),
+      toggle(
+          "cull-busy", [](O & o) -> auto& { return o.gateway.registry.kernel.cull.busy; },
+          "Also while code runs: counted from the kernel's last sign of life."),
+      bytes(
+          "max-body-size", [](O & o) -> auto& { return o.body_bytes_max; },
+          "Longest body of a request; longer: 413."),
+      bytes(
+          "max-ws-message-size", [](O & o) -> auto& { return o.face.ws_message_bytes_max; },
+          "Longest message of a client; longer: its websocket is closed with 1009."),
+      seconds(
+          "ws-ping-interval", [](O & o) -> auto& { return o.face.ws_ping_interval; },
+          "Between pings on an open websocket, which keep proxies from closing it. 0: none. "
+          "Nobody is dropped for not answering."),
+      bytes(
+          "journal-memory",
+          [](O & o) -> auto& { return o.gateway.registry.kernel.journal_memory_bytes_max; },
+          "Messages of one kernel that wait in memory for slow or lost clients; more of them "
+          "wait on disk."),
+      bytes(
+          "journal-disk",
+          [](O & o) -> auto& { return o.gateway.registry.kernel.journal_disk_bytes_max; },
+          "The same on disk; beyond it messages are dropped, and clients are told."),
+      text(
+          "journal-dir", "directory",
+          [](O & o) -> auto& { return o.gateway.registry.kernel.journal_directory; },
+          "Where that is."),
+      text(
+          "runtime-dir", "directory", [](O & o) -> auto& { return o.gateway.runtime_base; },
+          "Base of the directories with sockets and connection files; short, for a socket's path "
+          "has 107 bytes. Absent: $XDG_RUNTIME_DIR/perijove or /tmp/perijove-UID."),
       log_level(),
   };
-}
-
-std::vector<std::string> all_names() {
-  std::vector<std::string> names;
-  for (const Setting& setting : serve_settings()) names.push_back(setting.name);
-  return names;
 }
 
 std::string markdown_cell(std::string text) {
@@ -327,7 +343,7 @@ std::string markdown_cell(std::string text) {
 }  // namespace
 
 std::string Setting::variable() const {
-  std::string upper(kVariablePrefix);
+  std::string upper(kSettingVariablePrefix);
   for (const char c : name) {
     upper += c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
   }
@@ -340,77 +356,12 @@ const std::vector<Setting>& serve_settings() {
 }
 
 const Setting* find_setting(std::string_view name) {
-  const std::string wanted = with(std::string(name), '_', '-');
+  std::string wanted(name);
+  std::replace(wanted.begin(), wanted.end(), '_', '-');
   for (const Setting& setting : serve_settings()) {
     if (setting.name == wanted) return &setting;
   }
   return nullptr;
-}
-
-Result<void> apply_setting(ServeOptions& options, const Setting& setting,
-                           const std::vector<std::string>& values, const std::string& source) {
-  if (setting.shape != Shape::list && values.size() != 1) {
-    return Error{Code::invalid_argument, source + " takes one value, not " +
-                                             std::to_string(values.size())};
-  }
-  const auto written = setting.write(options, values);
-  if (written) return {};
-  return Error{written.error().code, source + ": " + written.error().message};
-}
-
-Result<void> apply_config_file(ServeOptions& options, const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return Error{Code::not_found, "cannot read the configuration file " + path};
-  std::vector<CLI::ConfigItem> items;
-  try {
-    items = CLI::ConfigTOML().from_config(file);
-  } catch (const std::exception& error) {
-    return Error{Code::invalid_argument, path + ": " + error.what()};
-  }
-  for (const CLI::ConfigItem& item : items) {
-    if (item.name == "++" || item.name == "--") continue;  // CLI11's marks of a section
-    const std::string source = path + ": " + item.fullname();
-    if (item.parents.size() > 1 || (item.parents.size() == 1 && item.parents[0] != "serve")) {
-      return Error{Code::invalid_argument,
-                   source + " stands in an unknown section; settings stand at the top or below "
-                            "[serve]"};
-    }
-    const Setting* const setting = find_setting(item.name);
-    if (setting == nullptr) {
-      const std::string hint = did_you_mean(with(item.name, '_', '-'), all_names());
-      return Error{Code::invalid_argument,
-                   source + " is not a setting; " +
-                       (hint.empty() ? "`perijove serve --help` lists them" : hint)};
-    }
-    const auto applied = apply_setting(options, *setting, item.inputs, source);
-    if (!applied) return applied.error();
-  }
-  return {};
-}
-
-Result<std::vector<std::string>> apply_environment(ServeOptions& options,
-                                                   const Environment& environment) {
-  std::vector<std::string> endings;  // behind PERIJOVE_, which would make all names look alike
-  for (const Setting& setting : serve_settings()) {
-    const std::string variable = setting.variable();
-    endings.push_back(variable.substr(kVariablePrefix.size()));
-    const auto found = environment.find(variable);
-    if (found == environment.end() || found->second.empty()) continue;
-    const auto applied = apply_setting(options, setting, {found->second}, variable);
-    if (!applied) return applied.error();
-  }
-  std::vector<std::string> warnings;
-  for (const auto& [name, value] : environment) {
-    if (!name.starts_with(kVariablePrefix) || name == "PERIJOVE_CONFIG") continue;
-    const std::string ending = name.substr(kVariablePrefix.size());
-    if (std::find(endings.begin(), endings.end(), ending) != endings.end()) continue;
-    const auto close = closest_names(ending, endings, 1);
-    if (!close.empty()) {
-      warnings.push_back(name + " is not a setting; did you mean " +
-                         std::string(kVariablePrefix) + close.front() + "?");
-    }
-  }
-  return warnings;
 }
 
 std::string settings_table() {

@@ -35,6 +35,8 @@ struct Setting {
   std::string variable() const;  ///< `PERIJOVE_CULL_BUSY`
 };
 
+inline constexpr std::string_view kSettingVariablePrefix = "PERIJOVE_";
+
 /// All of them, in the order in which they are shown.
 const std::vector<Setting>& serve_settings();
 

@@ -20,7 +20,7 @@ class StandardInput {
   /// Whether somebody sits at standard input.
   static bool is_terminal();
 
-  /// Calls `done` with the next line, without its line break; with "\x04" at the end of input (what
+  /// Calls `done`, from the loop, with the next line, without its line break; with "\x04" at the end of input (what
   /// ipykernel turns into EOFError). `hidden`: what is typed is not shown.
   void read_line(bool hidden, std::function<void(std::string)> done);
   /// Nobody waits for the line any more; makes typing visible again.

@@ -25,8 +25,7 @@ Result<Quantity> read_quantity(std::string_view text, std::string_view what,
     return Error{Code::invalid_argument, std::string(what) + " must be " + std::string(expected) +
                                              ", not '" + std::string(text) + "'"};
   }
-  quantity.unit =
-      to_lower(trim(trimmed.substr(static_cast<std::size_t>(end - trimmed.data()))));
+  quantity.unit = to_lower(trim(trimmed.substr(static_cast<std::size_t>(end - trimmed.data()))));
   return quantity;
 }
 
@@ -104,8 +103,8 @@ Result<std::uint64_t> parse_count(std::string_view text, std::string_view what, 
       number > max) {
     std::string range = "a whole number from " + std::to_string(min);
     if (max != std::numeric_limits<std::uint64_t>::max()) range += " to " + std::to_string(max);
-    return Error{Code::invalid_argument, std::string(what) + " must be " + range + ", not '" +
-                                             std::string(text) + "'"};
+    return Error{Code::invalid_argument,
+                 std::string(what) + " must be " + range + ", not '" + std::string(text) + "'"};
   }
   return number;
 }

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 /// Every bound of the gateway that no option sets: what it is, its unit, why this number, and what
-/// happens when it is reached. What an option sets has its default in engine/config.hpp.
+/// happens when it is reached. What an option sets has its default in app/settings.cpp.
 /// docs/limits.md lists both.
 namespace perijove::limits {
 

@@ -12,8 +12,13 @@ Result<std::unique_ptr<KernelChannels>> KernelChannels::open(Shard& shard,
                                                              Handlers handlers) {
   auto signer = Signer::create(endpoints.key, endpoints.signature_scheme);
   if (!signer) return signer.error();
-  std::unique_ptr<KernelChannels> channels(
-      new KernelChannels(shard, std::move(*signer), std::move(handlers)));
+  std::unique_ptr<KernelChannels> channels;
+  try {
+    channels.reset(new KernelChannels(shard, std::move(*signer), std::move(handlers)));
+  } catch (const std::exception& fault) {  // of libzmq or Asio: out of descriptors, mostly
+    return Error{Code::resource_exhausted,
+                 std::string("cannot make the sockets to the kernel: ") + fault.what()};
+  }
   const std::pair<Channel, const std::string*> all[] = {{Channel::iopub, &endpoints.iopub},
                                                         {Channel::shell, &endpoints.shell},
                                                         {Channel::control, &endpoints.control},

@@ -35,7 +35,7 @@ ProcessExit to_process_exit(const ExitStatus& status) {
 
 // After a process has ended: how long nothing more may come until what it sent is taken to be
 // whole, and how long that may take in all.
-constexpr auto kQuietAfterExit = std::chrono::milliseconds(3);
+constexpr auto kQuietAfterExit = std::chrono::milliseconds(2);
 constexpr auto kDrainAfterExitMax = std::chrono::milliseconds(500);
 
 WallTime wall_now() { return std::chrono::system_clock::now(); }
@@ -208,7 +208,10 @@ void Kernel::connect() {
   if (!channels) {
     log::error("kernel_channels_failed",
                {{"kernel", id().str()}, {"reason", channels.error().message}});
-    return;  // the start clock ends it
+    // The reason of its death is then its last output.
+    log_tail_ += "perijove: " + channels.error().message + "\n";
+    if (launched_) launched_->kill();
+    return;
   }
   channels_ = std::move(*channels);
 }
@@ -319,11 +322,12 @@ void Kernel::announce(ExecutionState state) {
     if (hooks_.on_event) hooks_.on_event("ready", "");
     send_pending();
   }
+  // At once: a launch, which takes milliseconds, may be the next action.
+  audience_.notify(shard_.now());
   if (state == ExecutionState::dead) {
     const bool deleted = lifecycle_.state() == lifecycle::State::stopped ||
                          lifecycle_.state() == lifecycle::State::stopping;
     const std::string reason = deleted ? "the kernel was shut down" : lifecycle_.reason();
-    audience_.notify(shard_.now());
     audience_.for_each([&](KernelListener& listener) { listener.on_kernel_gone(reason); });
     if (!deleted && hooks_.on_ended) hooks_.on_ended(false);
   }

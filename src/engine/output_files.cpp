@@ -45,9 +45,8 @@ std::string output_file_name(std::string_view stem, std::size_t block, std::size
 
 bool has_files(const Output& output) {
   const auto* display = std::get_if<DisplayOutput>(&output);
-  return display != nullptr &&
-         std::any_of(display->data.begin(), display->data.end(),
-                     [](const auto& entry) { return is_saved(entry.first); });
+  return display != nullptr && std::any_of(display->data.begin(), display->data.end(),
+                                           [](const auto& entry) { return is_saved(entry.first); });
 }
 
 std::vector<SavedFile> save_outputs(const WorkDir& directory, std::string_view stem,
@@ -61,13 +60,12 @@ std::vector<SavedFile> save_outputs(const WorkDir& directory, std::string_view s
     for (const std::string& type : by_preference(display->data)) {
       if (!is_saved(type)) continue;
       const std::string_view extension = file_extension(type);
-      const std::string name =
-          output_file_name(stem, block, i, extension, extensions[extension]++);
+      const std::string name = output_file_name(stem, block, i, extension, extensions[extension]++);
       const auto bytes = decode_mime(type, display->data.at(type));
-      const auto path = bytes ? directory.write(name, *bytes)
-                              : Result<std::string>(Error{bytes.error().code,
-                                                          "cannot save " + name + ": " +
-                                                              bytes.error().message});
+      const auto path =
+          bytes ? directory.write(name, *bytes)
+                : Result<std::string>(Error{bytes.error().code,
+                                            "cannot save " + name + ": " + bytes.error().message});
       if (path) {
         saved.push_back({*path, type, block, i});
       } else if (error) {

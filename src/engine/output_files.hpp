@@ -22,10 +22,10 @@ struct SavedFile {
 /// extension, with everything but ASCII letters, digits, `-` and `_` made `_`, at most 100 bytes.
 std::string output_stem(std::string_view file_name);
 
-/// Where one representation of one output goes: `STEM-BBB-OO.EXT`, with the number of the code block
-/// from 1 and the position of the output in it from 0: `01-sales-analysis-003-00.png`. So the same
-/// notebook gives the same names whenever it runs, and nothing that code says gets into a name.
-/// `same` counts the files of this output that have the same extension already: the second is
+/// Where one representation of one output goes: `STEM-BBB-OO.EXT`, with the number of the code
+/// block from 1 and the position of the output in it from 0: `01-sales-analysis-003-00.png`. So the
+/// same notebook gives the same names whenever it runs, and nothing that code says gets into a
+/// name. `same` counts the files of this output that have the same extension already: the second is
 /// `...-00-2.json`.
 std::string output_file_name(std::string_view stem, std::size_t block, std::size_t output,
                              std::string_view extension, std::size_t same = 0);

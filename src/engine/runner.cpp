@@ -9,17 +9,12 @@
 #include "base/log.hpp"
 #include "protocol/header.hpp"
 #include "protocol/json.hpp"
+#include "protocol/json_fields.hpp"
 
 namespace perijove {
 namespace {
 
 using execution::Outcome;
-
-// A string member of a JSON object; empty when it has none.
-std::string text_of(const nlohmann::json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 // The object in `content`, or an empty one.
 nlohmann::json read_object(ByteView content) {
@@ -31,7 +26,7 @@ bool asks_exit(const nlohmann::json& reply) {
   const auto payload = reply.find("payload");
   if (payload == reply.end() || !payload->is_array()) return false;
   for (const auto& entry : *payload) {
-    if (entry.is_object() && text_of(entry, "source") == "ask_exit") return true;
+    if (entry.is_object() && json_text(entry, "source") == "ask_exit") return true;
   }
   return false;
 }
@@ -126,9 +121,9 @@ void BlockRunner::run(std::string_view code, const BlockOptions& options, Done d
                                   {"user_expressions", nlohmann::json::object()},
                                   {"allow_stdin", events_.on_input != nullptr},
                                   {"stop_on_error", true}};
-  const auto sent = kernel_gone_ ? Attachment::Submission::gone
-                                 : send(Channel::shell, "execute_request", msg_id,
-                                        dump_json(content), "{}");
+  const auto sent = kernel_gone_
+                        ? Attachment::Submission::gone
+                        : send(Channel::shell, "execute_request", msg_id, dump_json(content), "{}");
   if (sent == Attachment::Submission::gone) {
     feed(execution::KernelGone{kernel_gone_.value_or("the kernel is not running")});
   }
@@ -154,8 +149,7 @@ void BlockRunner::ask_language_info(std::function<void(std::string)> done) {
 void BlockRunner::end_questions() {
   input_parent_.clear();
   if (!info_done_) return;
-  boost::asio::post(shard_.loop(),
-                    [call = std::exchange(info_done_, nullptr)] { call("null"); });
+  boost::asio::post(shard_.loop(), [call = std::exchange(info_done_, nullptr)] { call("null"); });
 }
 
 // ---- from the kernel ----
@@ -196,16 +190,16 @@ void BlockRunner::receive(const MessagePtr& message) {
     // Not the execution's business then: it waits for its user as it would for anything else.
     const nlohmann::json asked = read_object(content);
     input_parent_ = message->parts().header;
-    events_.on_input({text_of(asked, "prompt"), asked.value("password", nlohmann::json()) == true});
+    events_.on_input(
+        {json_text(asked, "prompt"), asked.value("password", nlohmann::json()) == true});
   } else {
     const std::string state =
-        type == "status" ? text_of(read_object(content), "execution_state") : std::string();
+        type == "status" ? json_text(read_object(content), "execution_state") : std::string();
     feed(execution::Message{type, parent->msg_id, state});
   }
 }
 
-void BlockRunner::receive_output(std::string_view type, std::string_view parent,
-                                 ByteView content) {
+void BlockRunner::receive_output(std::string_view type, std::string_view parent, ByteView content) {
   bool ours = false;
   for (const Record& record : earlier_) {
     // A later block may update what an earlier one displayed, and a thread prints on when its block
@@ -227,7 +221,7 @@ void BlockRunner::receive_output(std::string_view type, std::string_view parent,
 void BlockRunner::receive_reply(std::string_view parent, ByteView content) {
   const nlohmann::json reply = read_object(content);
   current_->asked_exit = asks_exit(reply);
-  feed(execution::Message{"execute_reply", parent, text_of(reply, "status")});
+  feed(execution::Message{"execute_reply", parent, json_text(reply, "status")});
 }
 
 void BlockRunner::on_process_gone(std::string_view reason) {
@@ -299,13 +293,11 @@ void BlockRunner::finish(execution::Verdict verdict) {
   // Who reads the outputs alone must see that it failed and why.
   if (!result.ok() && !result.error()) {
     const std::string& why = result.verdict.note;
-    ended->collector->add("error",
-                          dump_json({{"ename", error_name(result.verdict.outcome)},
-                                     {"evalue", why},
-                                     {"traceback", {why}}}));
+    ended->collector->add("error", dump_json({{"ename", error_name(result.verdict.outcome)},
+                                              {"evalue", why},
+                                              {"traceback", {why}}}));
   }
-  auto tell = [self = weak_from_this(), call = std::move(ended->done),
-               result = std::move(result)] {
+  auto tell = [self = weak_from_this(), call = std::move(ended->done), result = std::move(result)] {
     if (!self.expired()) call(result);
   };
   if (restarting_) {

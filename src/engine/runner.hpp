@@ -24,8 +24,8 @@ struct BlockOptions {
 struct BlockResult {
   execution::Verdict verdict;
   Duration duration{};
-  /// Its outputs, which may still grow: while this is shared, late output of the block's threads and
-  /// updates of its displays by later blocks are added to it.
+  /// Its outputs, which may still grow: while this is shared, late output of the block's threads
+  /// and updates of its displays by later blocks are added to it.
   std::shared_ptr<const OutputCollector> collected;
   /// The code ended the program in order, as Python's exit(): no further block was meant to run.
   bool asked_exit = false;
@@ -42,10 +42,10 @@ struct InputRequest {
 };
 
 /// Runs code blocks in one kernel, one after another, and gathers what they put out. Each run ends
-/// in one verdict whatever the kernel does: see model/execution. Other clients of the kernel are not
-/// disturbed, but a stuck block may restart it (ExecutionOptions::if_stuck). Shard thread only; make
-/// it with make_shared. Destroying it lets go of the kernel and calls nothing more; a block that was
-/// running runs on.
+/// in one verdict whatever the kernel does: see model/execution. Other clients of the kernel are
+/// not disturbed, but a stuck block may restart it (ExecutionOptions::if_stuck). Shard thread only;
+/// make it with make_shared. Destroying it lets go of the kernel and calls nothing more; a block
+/// that was running runs on.
 class BlockRunner final : public KernelListener, public std::enable_shared_from_this<BlockRunner> {
  public:
   struct Events {
@@ -62,7 +62,8 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
   ~BlockRunner() override;
 
   /// Begins to run `code`; `done` is called from the loop, never during this call. One at a time:
-  /// the caller waits for `done` before the next. A kernel that is starting runs it when it is ready.
+  /// the caller waits for `done` before the next. A kernel that is starting runs it when it is
+  /// ready.
   void run(std::string_view code, const BlockOptions& options, Done done);
   bool running() const { return current_ != nullptr; }
 
@@ -73,8 +74,8 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
   /// The user's answer to the last InputRequest; ignored when none waits.
   void answer_input(std::string_view text);
 
-  /// Asks what the kernel speaks. `done` gets the JSON text of kernel_info_reply's language_info, or
-  /// of null when the kernel ended without an answer.
+  /// Asks what the kernel speaks. `done` gets the JSON text of kernel_info_reply's language_info,
+  /// or of null when the kernel ended without an answer.
   void ask_language_info(std::function<void(std::string)> done);
 
  private:
@@ -98,9 +99,8 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
   void restart_kernel();
   void finish(execution::Verdict verdict);
   void set_timer();
-  Attachment::Submission send(Channel channel, std::string_view msg_type,
-                              const std::string& msg_id, std::string_view content,
-                              ByteView parent_header);
+  Attachment::Submission send(Channel channel, std::string_view msg_type, const std::string& msg_id,
+                              std::string_view content, ByteView parent_header);
   void end_questions();
 
   Shard& shard_;
@@ -115,9 +115,9 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
   std::string info_msg_id_;   // of the kernel_info_request that waits
   std::function<void(std::string)> info_done_;
   std::optional<std::string> kernel_gone_;  // the reason
-  std::string state_lost_;  // why a process ended while no block was running
-  bool restarting_ = false;             // because of a stuck block,
-  std::function<void()> when_restarted_;  // whose result is told when that is over
+  std::string state_lost_;                  // why a process ended while no block was running
+  bool restarting_ = false;                 // because of a stuck block,
+  std::function<void()> when_restarted_;    // whose result is told when that is over
   std::uint64_t missed_ = 0;
 };
 

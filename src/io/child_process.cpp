@@ -64,6 +64,16 @@ bool is_program(const std::string& path) {
   return access(path.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(path, ignored);
 }
 
+std::vector<char*> c_strings(std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
+  for (std::string& text : texts) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+}  // namespace
+
 // A relative path begins in the work directory: that is where the process is when it is executed.
 Result<std::string> find_program(const SpawnRequest& request) {
   const std::filesystem::path name = request.argv.front();
@@ -83,16 +93,6 @@ Result<std::string> find_program(const SpawnRequest& request) {
   }
   return Error{Code::not_found, "program '" + name.string() + "' not found; searched: " + searched};
 }
-
-std::vector<char*> c_strings(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  pointers.reserve(texts.size() + 1);
-  for (std::string& text : texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-}  // namespace
 
 std::string describe(const ExitStatus& status) {
   if (status.signal == 0) return "exited with code " + std::to_string(status.code);

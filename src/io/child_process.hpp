@@ -36,6 +36,10 @@ struct SpawnRequest {
   std::string work_dir;
 };
 
+/// The file that `request` would run: argv[0], looked for in the PATH of `env` unless it has a slash; a
+/// relative one begins in `work_dir`. not_found names what was searched.
+Result<std::string> find_program(const SpawnRequest& request);
+
 /// A child with everything it forked. Destroying it kills the whole group at once unless the
 /// process has ended; so nothing runs on without an owner. Shard thread only.
 class ChildProcess {

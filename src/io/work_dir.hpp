@@ -13,9 +13,9 @@
 namespace perijove {
 
 /// A directory that receives files made of what code put out. The code may have it as its current
-/// directory and plant links in it, so nothing here ever follows one: the directory is held open from
-/// the first moment, names are single components, and a file comes about under a name of its own
-/// (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS, O_EXCL) and is then renamed.
+/// directory and plant links in it, so nothing here ever follows one: the directory is held open
+/// from the first moment, names are single components, and a file comes about under a name of its
+/// own (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS, O_EXCL) and is then renamed.
 class WorkDir {
  public:
   /// Opens `path`, and makes it and what is missing above it. Errors: permission_denied,

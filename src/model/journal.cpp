@@ -46,6 +46,9 @@ void Journal::spill() {
     Entry& entry = entries_[first_in_memory_ - begin_];
     ++first_in_memory_;
     memory_bytes_ -= entry.size;
+    entry.counted = false;
+    // A message that a reader is just sending stays in memory whatever we do.
+    if (entry.message.use_count() > 1) continue;
     const std::string bytes = to_bytes(*entry.message);
     const auto where = store_ ? store_->write(bytes) : std::nullopt;
     entry.message = nullptr;
@@ -83,7 +86,7 @@ void Journal::trim(std::uint64_t position) {
   position = std::min(position, end());
   while (begin_ < position) {
     const Entry& entry = entries_.front();
-    if (entry.message) memory_bytes_ -= entry.size;
+    if (entry.counted) memory_bytes_ -= entry.size;
     entries_.pop_front();
     ++begin_;
   }

@@ -65,6 +65,7 @@ class Journal {
  private:
   struct Entry {
     MessagePtr message;  // null: in the store
+    bool counted = true;  // in memory_bytes_
     std::uint64_t where = 0;
     std::size_t size = 0;
     ReaderId reader = kEveryReader;
@@ -78,7 +79,7 @@ class Journal {
   std::unique_ptr<JournalStore> store_;
   std::deque<Entry> entries_;
   std::uint64_t begin_ = 0;            // position of entries_.front()
-  std::uint64_t first_in_memory_ = 0;  // entries before it are in the store or lost
+  std::uint64_t first_in_memory_ = 0;  // entries before it are in the store, lost or held elsewhere
   std::size_t memory_bytes_ = 0;
 };
 

@@ -26,7 +26,7 @@ struct OutstandingRequest {
 
 /// Who asked what, so that replies on shell, control and stdin find their way: by msg_id, because
 /// smolagents sends a new session with every message and OpenHands an empty one. Only what a client
-/// of ours has sent is in here, so a kernel that forges a parent id reaches nobody.
+/// of ours has sent is in here.
 /// Bounded: beyond `requests_max` the oldest is forgotten.
 class RequestTable {
  public:

@@ -80,8 +80,8 @@ class Exchange {
     }
     if (error.category() == http::make_error_code(http::error::bad_line_ending).category() &&
         error != http::error::end_of_stream && error != http::error::partial_message) {
-      return {Code::data_loss, where + " answers something that cannot be read: " +
-                                   error.message()};
+      return {Code::data_loss,
+              where + " answers something that cannot be read: " + error.message()};
     }
     return {Code::unavailable, "cannot reach " + where + ": " + error.message()};
   }

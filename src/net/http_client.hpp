@@ -26,13 +26,14 @@ struct HttpCall {
   std::string path;  ///< Encoded, with its query.
   HttpFields headers;
   std::string body;
-  Duration timeout = std::chrono::seconds(30);  ///< For everything, from connecting to the last byte.
+  Duration timeout =
+      std::chrono::seconds(30);  ///< For everything, from connecting to the last byte.
   std::size_t body_bytes_max = 64 * 1024 * 1024;
 };
 
 /// One request on a connection of its own. Blocks the calling thread. Any status is an answer; an
-/// Error means that there was none: unavailable (nobody listens, connection lost), deadline_exceeded,
-/// data_loss (what came is not HTTP, or too long).
+/// Error means that there was none: unavailable (nobody listens, connection lost),
+/// deadline_exceeded, data_loss (what came is not HTTP, or too long).
 Result<HttpResponse> blocking_http(const HttpUrl& server, const HttpCall& call);
 
 }  // namespace perijove

@@ -4,6 +4,11 @@
 
 namespace perijove {
 
+std::string json_text(const nlohmann::json& object, std::string_view name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 std::string_view json_type(const nlohmann::json& value) {
   using Type = nlohmann::json::value_t;
   switch (value.type()) {

@@ -43,6 +43,10 @@ class JsonFields {
   std::optional<Error> error_;
 };
 
+/// The string member of that name; empty when `object` has none, or something else there. For what is
+/// read tolerantly.
+std::string json_text(const nlohmann::json& object, std::string_view name);
+
 /// `a string`, `null`, `an array` ...: the type of a value, for error messages.
 std::string_view json_type(const nlohmann::json& value);
 

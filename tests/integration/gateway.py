@@ -13,12 +13,14 @@ import unittest
 import uuid
 
 import websocket  # python3-websocket
+import websocket._abnf
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "interop" / "support"))
 from server import Server  # noqa: E402
 
 PATIENCE = 60  # seconds that anything may take on a busy machine before it counts as lost
 V1 = "v1.kernel.websocket.jupyter.org"
+websocket._abnf.VALID_CLOSE_STATUS += (1012,)  # registered later than Debian's version knows
 
 
 def wait_until(condition, what, seconds=PATIENCE):
@@ -117,7 +119,13 @@ class Channels:
 
     def receive(self):
         """The next message; None when the websocket was closed, and then close_code is set."""
-        opcode, data = self.socket.recv_data()
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            opcode, data = self.socket.recv_data(control_frame=True)
+            if opcode not in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG):
+                break
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no message within {PATIENCE} s")
         if opcode == websocket.ABNF.OPCODE_CLOSE:
             self.close_code = struct.unpack(">H", data[:2])[0] if data else 1005
             return None
@@ -207,8 +215,15 @@ class Gateway(Server):
         return self.directory / "work"
 
     @property
-    def runtime_dirs(self):
-        """The base of the directories of this gateway and of those beside it."""
+    def runtime_dir(self):
+        return self._runtime_base / str(self.pid)
+
+    def runtime_files(self):
+        """Everything that this gateway and those beside it keep while they run."""
+        return [path for path in self._runtime_base.rglob("*") if path != self._runtime_base / "servers"]
+
+    @property
+    def _runtime_base(self):
         return pathlib.Path(self.environment["XDG_RUNTIME_DIR"]) / "perijove"
 
     def signal(self, number):

@@ -70,7 +70,7 @@ class End(WithGateways):
             self.assertEqual(channels.close_code, 1012)
         self.assertEqual(gateway.exit_code(), 0)
         self.assertEqual([pid for pid in pids if process_runs(pid)], [])
-        self.assertEqual(list(gateway.runtime_dirs.iterdir()), [])
+        self.assertEqual(gateway.runtime_files(), [])
 
     def test_no_kernel_starts_while_it_drains_and_a_second_sigterm_ends_it_at_once(self):
         gateway = self.launch("--shutdown-timeout", "3600")
@@ -87,7 +87,7 @@ class End(WithGateways):
         gateway.signal(signal.SIGTERM)
         self.assertEqual(gateway.exit_code(), 0)
         self.assertFalse(process_runs(pid))
-        self.assertEqual(list(gateway.runtime_dirs.iterdir()), [])
+        self.assertEqual(gateway.runtime_files(), [])
 
     def test_sigint_ends_it_too_with_kernels_that_still_start(self):
         gateway = self.launch()
@@ -96,7 +96,7 @@ class End(WithGateways):
         gateway.signal(signal.SIGINT)
         self.assertEqual(gateway.exit_code(), 0)
         self.assertEqual([pid for pid in pids if process_runs(pid)], [])
-        self.assertEqual(list(gateway.runtime_dirs.iterdir()), [])
+        self.assertEqual(gateway.runtime_files(), [])
 
 
 
@@ -112,10 +112,9 @@ class Killed(WithGateways):
         pids = [gateway.kernel_pid(kernel) for kernel in kernels]
         for pid in pids:
             self.addCleanup(kill_if_left, pid)
-        (directory,) = gateway.runtime_dirs.iterdir()
         gateway.kill()
-        self.assertTrue(directory.exists())
-        return {"XDG_RUNTIME_DIR": gateway.environment["XDG_RUNTIME_DIR"]}, directory, pids
+        self.assertTrue(gateway.runtime_dir.exists())
+        return {"XDG_RUNTIME_DIR": gateway.environment["XDG_RUNTIME_DIR"]}, gateway.runtime_dir, pids
 
     def test_kernels_end_with_their_gateway(self):
         _, _, pids = self.leave()

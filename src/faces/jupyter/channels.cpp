@@ -33,18 +33,23 @@ class ChannelsSession final : public KernelListener,
                         }});
   }
 
-  void ping() { socket_->ping(); }
+  void ping() {
+    note_acknowledged();
+    socket_->ping();
+  }
   void close(WsClose code, std::string_view reason) { socket_->close(code, reason); }
 
   void on_messages() override { pump(); }
   void on_writable() override { socket_->pause_reading(false); }
   // The old connection of a client that has come back: nobody reads it any more.
   void on_replaced() override {
+    const auto self = shared_from_this();
     socket_->drop_unsent_frames();  // the successor gets them
     note_acknowledged();
     socket_->close(WsClose::normal, "the session was opened again");
   }
   void on_kernel_gone(std::string_view reason) override {
+    const auto self = shared_from_this();
     pump();
     socket_->close(WsClose::normal, reason);
   }
@@ -53,6 +58,8 @@ class ChannelsSession final : public KernelListener,
   // Takes messages from the journal while the client keeps up.
   void pump() {
     if (!attachment_) return;
+    // Writing may find that the client is gone, and then this session's last share goes.
+    const auto self = shared_from_this();
     int budget = limits::kMessagesPerTurn;
     while (socket_->is_open() && socket_->queued_bytes() < limits::kWebsocketAheadBytes) {
       Journal::Read read = attachment_->read();

@@ -147,9 +147,8 @@ TEST(JsonScan, SeesSpecialCharactersAtEveryPlace) {
     for (std::size_t at = 0; at < size; ++at) {
       std::string text(size, 'a');
       for (const char special : {'\x01', '\x1f', '\n', '\0', '"', '\\', '\x80', '\xff'}) {
-        text[at] = special;
-        const bool escape = special == '\\' && at + 1 < size;  // \a is no escape
-        EXPECT_FALSE(is_json_value('"' + text + '"')) << size << ' ' << at << ' ' << escape;
+        text[at] = special;  // \a is no escape
+        EXPECT_FALSE(is_json_value('"' + text + '"')) << size << ' ' << at;
       }
       for (const char plain : {' ', '!', '#', '[', ']', '\x7f', '\x20'}) {
         text[at] = plain;
