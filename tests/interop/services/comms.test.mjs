@@ -46,6 +46,14 @@ async function settled(kernel, comm) {
   }
 }
 
+/**
+ * Closes a comm without waiting for an answer: the library deletes the comm's subshell at the same
+ * time, on another channel, and the kernel may do that first.
+ */
+function closeUnseen(comm) {
+  comm.close().done.catch(() => {});
+}
+
 let world;
 before(async () => (world = await startWorld()));
 after(() => world.stop());
@@ -77,7 +85,7 @@ for (const [name, framing] of [
       const { comm, next } = await openMirror({ hello: ['w', 1, null] });
       const message = await next();
       assert.deepEqual(message.content.data, { 'opened with': { hello: ['w', 1, null] }, buffers: 0 });
-      await comm.close().done;
+      closeUnseen(comm);
     });
 
     test('buffers pass in both directions, byte by byte and in order', async () => {
@@ -91,7 +99,7 @@ for (const [name, framing] of [
       assert.deepEqual(message.buffers.map((buffer) => bytesOf(buffer)), [
         Buffer.from(few).reverse(), Buffer.alloc(0), Buffer.from(all).reverse(),
       ]);
-      await comm.close().done;
+      closeUnseen(comm);
     });
 
     test('a buffer of 8 MB passes there and back', async () => {
@@ -104,7 +112,7 @@ for (const [name, framing] of [
       comm.send({}, {}, [new Uint8Array(big).buffer]);
       const message = await next();
       assert.ok(bytesOf(message.buffers[0]).equals(big.reverse()));
-      await comm.close().done;
+      closeUnseen(comm);
     });
 
     test('messages without buffers between those with buffers keep their order', async () => {
@@ -118,7 +126,7 @@ for (const [name, framing] of [
         assert.equal(message.content.data.got.n, n);
         assert.equal(message.buffers?.length ?? 0, n % 3 ? 0 : 1);
       }
-      await comm.close().done;
+      closeUnseen(comm);
     });
 
     test('a comm opened by the kernel arrives with its buffers, and its closing too', async () => {

@@ -42,7 +42,8 @@ def environment(directory):
     """An environment of their own for a server and its kernels below `directory`."""
     home = places.cache() / "home"  # kept: Matplotlib takes seconds to list the fonts in a new one
     home.mkdir(parents=True, exist_ok=True)
-    result = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
+    result = {name: os.environ[name] for name in ("PATH", "LANG", "TZ", "ASAN_OPTIONS", "TSAN_OPTIONS",
+                                                  "UBSAN_OPTIONS") if name in os.environ}
     for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME",
                  "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "TMPDIR"):
         place = directory / name.lower().removeprefix("xdg_")
@@ -55,8 +56,8 @@ def environment(directory):
 
 def _command(kind, token, arguments):
     if kind == "perijove":
-        return [places.perijove_binary(), "serve", "--ip", "127.0.0.1", "--port", "0",
-                "--token", token, *arguments]
+        access = ["--token", token] if token else ["--no-auth"]
+        return [places.perijove_binary(), "serve", "--ip", "127.0.0.1", "--port", "0", *access, *arguments]
     if kind == "jupyter_server":
         return [str(places.installed("jupyter", "bin", "jupyter-server")), "--allow-root",
                 "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={free_port()}",
@@ -146,8 +147,41 @@ class Process:
         return self._process.returncode
 
 
-class Server:
-    """The server under test. A context manager; `url` has no slash at its end."""
+class Remote:
+    """A server's REST interface."""
+
+    def __init__(self, url, token):
+        self.url = url
+        self.token = token
+
+    def request(self, method, path, body=None, *, headers=None, token=True, timeout=60):
+        """(status, headers, body: what its JSON says, text, bytes or None). `body` as for JSON, or bytes."""
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=body, method=method)
+        if token and self.token:
+            request.add_header("Authorization", f"token {self.token}")
+        for name, value in (headers or {}).items():
+            request.add_header(name, value)
+        try:
+            answer = urllib.request.urlopen(request, timeout=timeout)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            body = answer.read()
+        kind = answer.headers.get_content_type()
+        if body and kind == "application/json":
+            body = json.loads(body)
+        elif kind.startswith("text/"):
+            body = body.decode()
+        return answer.status, answer.headers, None if body in ("", b"") else body
+
+
+class Server(Remote):
+    """The server under test. A context manager; `url` has no slash at its end.
+
+    A `token` that is empty lets everybody in.
+    """
 
     def __init__(self, *, arguments=(), environ=None, token="interop-token"):
         self.kind = places.server_kind()
@@ -158,8 +192,9 @@ class Server:
             self.environment = dict(environment(self.directory), **(environ or {}))
             work = self.directory / "work"
             work.mkdir()
-            ready = r"(http://127\.0\.0\.1:(\d+))" + (
-                "$" if self.kind == "jupyter_kernel_gateway" else r"/\S*\?token=\S")
+            ready = r"(http://127\.0\.0\.1:(\d+))"
+            if token and self.kind == "perijove":  # its line is to be opened as it stands
+                ready += rf"/\S*\?token={token}"
             self._process = Process(_command(self.kind, token, arguments), ready=ready,
                                     environment=self.environment, directory=work)
         except BaseException:
@@ -199,25 +234,6 @@ class Server:
                     self.stop()
                     raise
                 time.sleep(0.05)
-
-    def request(self, method, path, body=None, *, headers=None, token=True, timeout=60):
-        """(status, headers, parsed JSON or text or None). `body` may be bytes or what JSON can say."""
-        if body is not None and not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=body, method=method)
-        if token:
-            request.add_header("Authorization", f"token {self.token}")
-        for name, value in (headers or {}).items():
-            request.add_header(name, value)
-        try:
-            answer = urllib.request.urlopen(request, timeout=timeout)
-        except urllib.error.HTTPError as error:
-            answer = error
-        with answer:
-            text = answer.read().decode()
-            if text and "json" in answer.headers.get("Content-Type", ""):
-                return answer.status, answer.headers, json.loads(text)
-            return answer.status, answer.headers, text or None
 
     def stop(self):
         """Ends the server and forgets its files; what it said goes to PERIJOVE_TEST_OUTPUT."""

@@ -44,6 +44,7 @@ class Wire:
         self.socket = websocket.create_connection(
             f"{server.websocket_url}/api/kernels/{kernel_id}/channels{query}",
             header=headers, timeout=DEADLINE_SECONDS, **options)
+        self.pings = 0
 
     def __enter__(self):
         return self
@@ -62,9 +63,27 @@ class Wire:
         self.socket.send(json.dumps(request))
         return request["header"]["msg_id"]
 
+    def receive_frame(self, seconds=DEADLINE_SECONDS):
+        """(opcode, bytes) of the next message. Pings, which are counted, do not prolong the wait."""
+        deadline = time.monotonic() + seconds
+        while True:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError(f"no message in {seconds} s")
+            self.socket.settimeout(remaining)
+            try:
+                opcode, data = self.socket.recv_data(control_frame=True)
+            except websocket.WebSocketTimeoutException:
+                continue
+            if opcode == websocket.ABNF.OPCODE_PING:
+                self.pings += 1
+            elif opcode == websocket.ABNF.OPCODE_CLOSE:
+                raise ConnectionError(f"closed by the server: {data!r}")
+            elif opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
+                return opcode, data
+
     def receive(self, seconds=DEADLINE_SECONDS):
-        self.socket.settimeout(seconds)
-        return json.loads(self.socket.recv())
+        return json.loads(self.receive_frame(seconds)[1])
 
     def receive_until(self, accept, seconds=DEADLINE_SECONDS):
         """All messages up to and with the first for which `accept` holds."""
