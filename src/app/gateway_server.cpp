@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "app/signals.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
 
@@ -70,7 +71,9 @@ GatewayServer::GatewayServer(ServeOptions options, std::unique_ptr<GatewayRuntim
       face_(runtime_->shard(), runtime_->registry(), sessions_, options_.face),
       server_(runtime_->shard(), {.body_bytes_max = options_.body_bytes_max},
               [this](const std::shared_ptr<HttpExchange>& exchange) { face_.handle(exchange); }),
-      signals_(runtime_->shard().loop(), SIGINT, SIGTERM) {}
+      signals_(runtime_->shard().loop(), SIGINT, SIGTERM) {
+  add_unless_ignored(signals_, SIGHUP);
+}
 
 GatewayServer::~GatewayServer() = default;
 

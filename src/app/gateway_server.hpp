@@ -20,9 +20,9 @@ bool is_loopback(const std::string& ip);
 
 /// A gateway that serves the Jupyter face, from listening to its orderly end.
 ///
-/// SIGTERM or SIGINT drains it: no kernel starts any more (503), websockets are closed with 1012,
-/// kernels are ended, each within its shutdown time; the second signal ends it at once. Either way
-/// no kernel outlives it.
+/// SIGTERM, SIGINT or SIGHUP drains it: no kernel starts any more (503), websockets are closed with
+/// 1012, kernels are ended, each within its shutdown time; the second signal ends it at once.
+/// Either way no kernel outlives it.
 class GatewayServer {
  public:
   /// Checks the options, makes a token when there is none, and listens. Errors: invalid_argument

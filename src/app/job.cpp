@@ -8,6 +8,7 @@
 #include <charconv>
 #include <utility>
 
+#include "app/signals.hpp"
 #include "app/standard_input.hpp"
 
 namespace perijove {
@@ -50,8 +51,10 @@ class Job::Run {
         shard_(job.runtime_->shard()),
         blocks_(std::move(blocks)),
         observer_(observer),
-        signals_(shard_.loop(), SIGINT, SIGTERM, SIGHUP),
+        signals_(shard_.loop(), SIGTERM),
         tick_(shard_.loop()) {
+    add_unless_ignored(signals_, SIGINT);
+    add_unless_ignored(signals_, SIGHUP);
     if (job.options_.allow_input) input_.emplace(shard_);
   }
 
@@ -59,6 +62,10 @@ class Job::Run {
     wait_signal();
     start();
     shard_.run();
+    if (runner_ && runner_->running()) {
+      // Ended at once: what the block has put out so far is kept all the same.
+      observer_.on_block_done(outcome_.blocks_run++, runner_->abandon());
+    }
     runner_.reset();
     return std::move(outcome_);
   }

@@ -62,7 +62,8 @@ std::optional<int> system_exit_code(const ErrorOutput& error);
 
 /// One kernel, made for a list of blocks and ended with it. Interrupted (Ctrl-C, SIGTERM, SIGHUP)
 /// it interrupts the running block, waits for it, and ends in order; interrupted again it kills the
-/// kernel at once. One at a time in a process, on the calling thread.
+/// kernel at once and keeps what the block has put out. One at a time in a process, on the calling
+/// thread.
 class Job {
  public:
   /// Finds the kernelspec; starts nothing yet.

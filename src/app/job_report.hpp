@@ -39,7 +39,11 @@ class JobReport : public JobObserver {
   void on_prompt(const InputRequest& request) override;
   void on_answer(const InputRequest& request) override;
   void on_tick(std::size_t index, Duration running) override;
+  /// When what it gives can go nowhere.
   bool wants_end() override { return console_.broken(); }
+
+  /// The job's, or that of a failure to store what it gave.
+  int exit_code(const JobOutcome& outcome) const;
 
   /// Saves what late output has changed, and says how it went: errors, time, where the files are.
   /// `extra` are lines such as where the notebook is.
@@ -53,6 +57,9 @@ class JobReport : public JobObserver {
   const std::vector<BlockResult>& results() const { return results_; }
   bool late() const { return late_; }
 
+  /// Tells what kept results from being stored, the first time only, and remembers it.
+  void fail(const Error& error);
+
  private:
   void save(std::size_t index);
   std::string heading(std::size_t index) const;
@@ -63,7 +70,7 @@ class JobReport : public JobObserver {
   std::optional<WorkDir> work_dir_;
   std::vector<BlockResult> results_;
   std::vector<SavedFile> files_;
-  Result<void> save_error_;
+  std::optional<Error> failure_;
   TimePoint started_;
   bool late_ = false;
 };

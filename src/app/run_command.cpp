@@ -172,8 +172,9 @@ int run_notebook(const RunFlags& flags) {
   }
   const std::size_t count = blocks.size();
   NotebookReport report(std::move(report_options), *std::move(notebook), cells, output);
-  report.console().note(shown_path(fs::absolute(file).string()) + ": " + std::to_string(count) +
-                        (count == 1 ? " code cell" : " code cells") + " in kernel " + spec.name);
+  report.console().note((standard_input ? "standard input" : flags.notebook) + ": " +
+                        std::to_string(count) + (count == 1 ? " code cell" : " code cells") +
+                        " in kernel " + spec.name);
   const JobOutcome outcome = (*job)->run(std::move(blocks), report);
   if (!outcome.error) report.write_last();
   report.finish(outcome, {"notebook in " + shown_path(fs::absolute(output).string())});

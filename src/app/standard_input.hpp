@@ -20,8 +20,9 @@ class StandardInput {
   /// Whether somebody sits at standard input.
   static bool is_terminal();
 
-  /// Calls `done`, from the loop, with the next line, without its line break; with "\x04" at the end of input (what
-  /// ipykernel turns into EOFError). `hidden`: what is typed is not shown.
+  /// Calls `done`, from the loop, with the next line, without its line break; with "\x04" at the
+  /// end of input (what ipykernel turns into EOFError). `hidden`: what is typed is not shown. The
+  /// loop must not run on without this object.
   void read_line(bool hidden, std::function<void(std::string)> done);
   /// Nobody waits for the line any more; makes typing visible again.
   void cancel();

@@ -163,6 +163,9 @@ void Kernel::perform(lifecycle::Action& action) {
                    channels_.reset();
                    launched_.reset();
                    endpoints_.reset();
+                   if (lifecycle_.state() == lifecycle::State::stopped && hooks_.on_ended) {
+                     std::exchange(hooks_.on_ended, nullptr)(true);
+                   }
                  },
              },
              action);
@@ -345,9 +348,6 @@ std::string Kernel::with_log_tail(const std::string& message) const {
 
 void Kernel::complete(const lifecycle::Complete& action) {
   auto waiting = waiting_.extract(action.id);
-  if (lifecycle_.state() == lifecycle::State::stopped && hooks_.on_ended) {
-    std::exchange(hooks_.on_ended, nullptr)(true);
-  }
   if (waiting.empty() || !waiting.mapped()) return;
   if (!action.error) {
     waiting.mapped()({});

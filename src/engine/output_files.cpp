@@ -62,10 +62,10 @@ std::vector<SavedFile> save_outputs(const WorkDir& directory, std::string_view s
       const std::string_view extension = file_extension(type);
       const std::string name = output_file_name(stem, block, i, extension, extensions[extension]++);
       const auto bytes = decode_mime(type, display->data.at(type));
-      const auto path =
-          bytes ? directory.write(name, *bytes)
-                : Result<std::string>(Error{bytes.error().code,
-                                            "cannot save " + name + ": " + bytes.error().message});
+      const auto path = bytes ? directory.write(name, *bytes)
+                              : Result<std::string>(Error{Code::data_loss,
+                                                          "cannot save " + name + ": " + type +
+                                                              " that is " + bytes.error().message});
       if (path) {
         saved.push_back({*path, type, block, i});
       } else if (error) {

@@ -32,7 +32,8 @@ std::string output_file_name(std::string_view stem, std::size_t block, std::size
 
 /// Saves what the outputs display, every representation but text/plain and references to widgets,
 /// which mean nothing outside their kernel. Goes on after a failure and returns what was saved; the
-/// first failure goes to `error` (a full disk, or data that is not the base64 it should be).
+/// first failure goes to `error`: that of the write, or data_loss for data that is not the base64
+/// it should be.
 std::vector<SavedFile> save_outputs(const WorkDir& directory, std::string_view stem,
                                     std::size_t block, const std::vector<Output>& outputs,
                                     Result<void>& error);

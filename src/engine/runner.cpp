@@ -84,7 +84,8 @@ BlockRunner::BlockRunner(Shard& shard, std::shared_ptr<Kernel> kernel, Events ev
       session_(make_uuid()),
       // Without a session id: nobody will come back for what it did not read.
       attachment_(kernel_->attach("", *this)),
-      timer_(shard.loop()) {}
+      timer_(shard.loop()),
+      question_timer_(shard.loop()) {}
 
 BlockRunner::~BlockRunner() = default;
 
@@ -131,6 +132,17 @@ void BlockRunner::run(std::string_view code, const BlockOptions& options, Done d
 }
 
 void BlockRunner::cancel() { feed(execution::Cancel{}); }
+
+BlockResult BlockRunner::abandon() {
+  assert(running());
+  const auto ended = std::move(current_);
+  timer_.cancel();
+  BlockResult result;
+  result.verdict = {Outcome::cancelled, true, "it was given up while it ran"};
+  result.duration = shard_.now() - ended->started;
+  result.collected = ended->collector;
+  return result;
+}
 
 void BlockRunner::answer_input(std::string_view text) {
   if (input_parent_.empty()) return;
@@ -190,8 +202,7 @@ void BlockRunner::receive(const MessagePtr& message) {
     // Not the execution's business then: it waits for its user as it would for anything else.
     const nlohmann::json asked = read_object(content);
     input_parent_ = message->parts().header;
-    events_.on_input(
-        {json_text(asked, "prompt"), asked.value("password", nlohmann::json()) == true});
+    ask_user({json_text(asked, "prompt"), asked.value("password", nlohmann::json()) == true});
   } else {
     const std::string state =
         type == "status" ? json_text(read_object(content), "execution_state") : std::string();
@@ -216,6 +227,18 @@ void BlockRunner::receive_output(std::string_view type, std::string_view parent,
   OutputCollector single;
   single.add(type, content);
   for (const Output& output : single.outputs()) events_.on_output(output);
+}
+
+// The question comes on another socket than the outputs before it and may overtake them: a moment
+// later they are on the user's screen.
+void BlockRunner::ask_user(const InputRequest& request) {
+  constexpr auto kOutputsFirst = std::chrono::milliseconds(20);
+  question_timer_.expires_after(kOutputsFirst);
+  question_timer_.async_wait(
+      [weak = weak_from_this(), request](const boost::system::error_code& error) {
+        const auto self = weak.lock();
+        if (!error && self && !self->input_parent_.empty()) self->events_.on_input(request);
+      });
 }
 
 void BlockRunner::receive_reply(std::string_view parent, ByteView content) {

@@ -71,6 +71,10 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
   /// follows with the verdict `cancelled`.
   void cancel();
 
+  /// Gives up the running block as it is, without a word to the kernel, and returns what there is
+  /// of its result: for a caller that is about to end the kernel. `done` is not called.
+  BlockResult abandon();
+
   /// The user's answer to the last InputRequest; ignored when none waits.
   void answer_input(std::string_view text);
 
@@ -94,6 +98,7 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
 
   void receive(const MessagePtr& message);
   void receive_output(std::string_view type, std::string_view parent, ByteView content);
+  void ask_user(const InputRequest& request);
   void receive_reply(std::string_view parent, ByteView content);
   void feed(const execution::Event& event);
   void restart_kernel();
@@ -109,6 +114,7 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
   std::string session_;
   std::unique_ptr<Attachment> attachment_;
   boost::asio::steady_timer timer_;
+  boost::asio::steady_timer question_timer_;
   std::unique_ptr<Current> current_;
   std::vector<Record> earlier_;
   std::string input_parent_;  // header of the input_request that waits

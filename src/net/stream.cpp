@@ -5,7 +5,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 namespace perijove {
@@ -15,6 +17,7 @@ constexpr std::size_t kTailBytesMax = 64 * 1024;
 constexpr std::size_t kGatherMax = 64;
 constexpr int kReadsPerTurn = 8;
 constexpr auto kLingerTime = std::chrono::seconds(2);
+constexpr auto kStuckTime = std::chrono::seconds(30);
 
 // A peer whose machine vanished is noticed by keep-alive, in three minutes, or by the system's
 // limit of retransmissions, in a quarter of an hour, when something was on its way to it. There is
@@ -185,7 +188,8 @@ std::uint64_t Stream::acknowledged_bytes() const {
               &unacknowledged) != 0) {
     return written_bytes_;
   }
-  return written_bytes_ - static_cast<std::uint64_t>(unacknowledged);
+  // The end of our side, once it is on its way, counts as one byte too.
+  return written_bytes_ - std::min(written_bytes_, static_cast<std::uint64_t>(unacknowledged));
 }
 
 void Stream::fail() {
@@ -211,6 +215,21 @@ void Stream::finish() {
   if (!open_ || finishing_) return;
   finishing_ = true;
   flush();
+  if (is_blocked()) abort_when_stuck();
+}
+
+// A peer that does not read what is left for it is waited for, but not for ever.
+void Stream::abort_when_stuck() {
+  auto timer = std::make_shared<boost::asio::steady_timer>(shard_.loop(), kStuckTime);
+  timer->async_wait([self = shared_from_this(), timer,
+                     written = written_bytes_](const boost::system::error_code&) {
+    if (!self->open_ || self->chunks_.empty()) return;
+    if (self->written_bytes_ == written) {
+      self->fail();
+    } else {
+      self->abort_when_stuck();
+    }
+  });
 }
 
 // Closing with unread bytes of the peer makes the system reset the connection, and the peer may

@@ -49,7 +49,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool is_blocked() const { return waiting_writable_; }
   /// Bytes queued here that the system has not taken.
   std::size_t queued_bytes() const;
-  /// Drops what is queued here behind the next `bytes_kept`; nothing when there is no more than that.
+  /// Drops what is queued here behind the next `bytes_kept`; nothing when there is no more than
+  /// that.
   void truncate_queue(std::size_t bytes_kept);
   /// Bytes that the system has taken in all.
   std::uint64_t written_bytes() const { return written_bytes_; }
@@ -57,7 +58,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   /// has failed, too: this tells what a lost websocket still has to be sent.
   std::uint64_t acknowledged_bytes() const;
 
-  /// Sends what is queued, then ends the connection in order. The peer gets a moment to close.
+  /// Sends what is queued, then ends the connection in order. The peer gets a moment to close; one
+  /// that takes nothing for half a minute loses the rest.
   void finish();
   /// Ends the connection at once.
   void abort();
@@ -78,6 +80,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void read_some();
   void wait_writable();
   void fail();
+  void abort_when_stuck();
   void linger();
 
   Shard& shard_;

@@ -185,6 +185,15 @@ class RunEndings(RunSteps, CliTestCase):
         self.assertEqual(printed["text"], ["two\n"])
         self.assertFalse(is_running(int(pid["data"]["text/plain"][0])))
 
+    def test_ctrl_c_twice_keeps_what_the_running_cell_put_out(self):
+        self.write("n.ipynb", notebook("print one", "ignore-interrupt on\nprint two\nsleep 600"))
+        running = self.begin("run", "n.ipynb")
+        running.wait_for("two")
+        running.signal(signal.SIGINT)
+        running.signal(signal.SIGTERM)
+        self.assertIn(running.wait().code, (130, 143))
+        self.assertEqual(self.outputs(1)[0]["text"], ["two\n"])
+
     def test_a_kill_loses_no_finished_cell(self):
         self.write("n.ipynb", notebook("print one", "print two\nsleep 60"))
         running = self.begin("run", "n.ipynb")

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <future>
 #include <optional>
@@ -81,6 +82,8 @@ class ServerTest : public ::testing::Test {
   }
 
   Shard shard_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> stays_ =
+      boost::asio::make_work_guard(shard_.loop());
   std::optional<HttpServer> server_;
   std::uint16_t port_ = 0;
   std::thread thread_;

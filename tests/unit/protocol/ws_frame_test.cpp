@@ -6,44 +6,25 @@
 #include <string>
 #include <vector>
 
-#include "protocol/utf8.hpp"
 #include "support/hex.hpp"
+#include "support/ws_frames.hpp"
 
 namespace perijove {
 namespace {
 
+using testing::client_frame;
 using ::testing::ElementsAre;
 using testing::from_hex;
 
 constexpr std::size_t kMessageBytesMax = 1 << 20;
 constexpr bool kFinal = true;
 constexpr bool kMore = false;
-constexpr int kContinuation = 0, kText = 1, kBinary = 2, kClose = 8, kPing = 9, kPong = 10;
-
-// One frame as a client writes it.
-std::string frame(int opcode, ByteView payload, bool final = kFinal,
-                  const std::string& mask = "\x37\xfa\x21\x3d") {
-  std::string out;
-  out += static_cast<char>((final ? 0x80 : 0) | opcode);
-  if (payload.size() <= 125) {
-    out += static_cast<char>(0x80 | payload.size());
-  } else if (payload.size() <= 0xffff) {
-    out += static_cast<char>(0x80 | 126);
-    for (int shift = 8; shift >= 0; shift -= 8) {
-      out += static_cast<char>(payload.size() >> shift & 0xff);
-    }
-  } else {
-    out += static_cast<char>(0x80 | 127);
-    for (int shift = 56; shift >= 0; shift -= 8) {
-      out += static_cast<char>(static_cast<std::uint64_t>(payload.size()) >> shift & 0xff);
-    }
-  }
-  out += mask;
-  for (std::size_t i = 0; i < payload.size(); ++i) {
-    out += static_cast<char>(payload[i] ^ mask[i % 4]);
-  }
-  return out;
-}
+using testing::kBinary;
+using testing::kClose;
+using testing::kContinuation;
+using testing::kPing;
+using testing::kPong;
+using testing::kText;
 
 std::string describe(const WsEvent& event) {
   struct Describe {
@@ -94,8 +75,8 @@ TEST(WsReader, ReadsMessagesOfEveryLengthForm) {
   for (const std::size_t size : {0u, 1u, 7u, 8u, 9u, 125u, 126u, 127u, 65'535u, 65'536u, 65'537u}) {
     std::string payload(size, '\0');
     for (std::size_t i = 0; i < size; ++i) payload[i] = static_cast<char>(i * 7);
-    EXPECT_THAT(read_all(frame(kBinary, payload)), ElementsAre("binary:" + payload)) << size;
-    EXPECT_THAT(read_all(frame(kText, payload)), ElementsAre("text:" + payload)) << size;
+    EXPECT_THAT(read_all(client_frame(kBinary, payload)), ElementsAre("binary:" + payload)) << size;
+    EXPECT_THAT(read_all(client_frame(kText, payload)), ElementsAre("text:" + payload)) << size;
   }
 }
 
@@ -105,37 +86,38 @@ TEST(WsReader, TakesALengthInALongerFormThanItNeeds) {
 }
 
 TEST(WsReader, JoinsFragments) {
-  EXPECT_THAT(read_all(frame(kText, "a", kMore) + frame(kContinuation, "b", kMore) +
-                       frame(kContinuation, "", kMore) + frame(kContinuation, "c")),
+  EXPECT_THAT(read_all(client_frame(kText, "a", kMore) + client_frame(kContinuation, "b", kMore) +
+                       client_frame(kContinuation, "", kMore) + client_frame(kContinuation, "c")),
               ElementsAre("text:abc"));
-  EXPECT_THAT(read_all(frame(kBinary, "", kMore) + frame(kContinuation, "")),
+  EXPECT_THAT(read_all(client_frame(kBinary, "", kMore) + client_frame(kContinuation, "")),
               ElementsAre("binary:"));
 }
 
 TEST(WsReader, UnmasksEachFragmentWithItsOwnMask) {
-  EXPECT_THAT(read_all(frame(kBinary, "abcde", kMore, "1234") +
-                       frame(kContinuation, "fghijklmnopq", kMore, "\x01\x02\x03\x04") +
-                       frame(kContinuation, "rs", kFinal, std::string(4, '\0'))),
+  EXPECT_THAT(read_all(client_frame(kBinary, "abcde", kMore, "1234") +
+                       client_frame(kContinuation, "fghijklmnopq", kMore, "\x01\x02\x03\x04") +
+                       client_frame(kContinuation, "rs", kFinal, std::string(4, '\0'))),
               ElementsAre("binary:abcdefghijklmnopqrs"));
 }
 
 TEST(WsReader, ControlFramesMayStandBetweenFragments) {
-  EXPECT_THAT(
-      read_all(frame(kText, "a", kMore) + frame(kPing, "p") + frame(kContinuation, "b", kMore) +
-               frame(kPong, "q") + frame(kPing, "") + frame(kContinuation, "c")),
-      ElementsAre("ping:p", "pong:q", "ping:", "text:abc"));
-  EXPECT_THAT(read_all(frame(kText, "a", kMore) + frame(kClose, "\x03\xe8")),
+  EXPECT_THAT(read_all(client_frame(kText, "a", kMore) + client_frame(kPing, "p") +
+                       client_frame(kContinuation, "b", kMore) + client_frame(kPong, "q") +
+                       client_frame(kPing, "") + client_frame(kContinuation, "c")),
+              ElementsAre("ping:p", "pong:q", "ping:", "text:abc"));
+  EXPECT_THAT(read_all(client_frame(kText, "a", kMore) + client_frame(kClose, "\x03\xe8")),
               ElementsAre("close:1000:"));
 }
 
 TEST(WsReader, ReadsMessageAfterMessage) {
-  EXPECT_THAT(read_all(frame(kText, "a") + frame(kBinary, "b") + frame(kText, "c")),
-              ElementsAre("text:a", "binary:b", "text:c"));
+  EXPECT_THAT(
+      read_all(client_frame(kText, "a") + client_frame(kBinary, "b") + client_frame(kText, "c")),
+      ElementsAre("text:a", "binary:b", "text:c"));
 }
 
 TEST(WsReader, StopsBehindEachEvent) {
   WsReader reader(kMessageBytesMax);
-  const std::string bytes = frame(kText, "a") + frame(kText, "b");
+  const std::string bytes = client_frame(kText, "a") + client_frame(kText, "b");
   ByteView rest = bytes;
   EXPECT_EQ(describe(reader.read(rest).value()), "text:a");
   EXPECT_EQ(rest.size(), bytes.size() / 2);
@@ -144,10 +126,11 @@ TEST(WsReader, StopsBehindEachEvent) {
 }
 
 TEST(WsReader, EventsDoNotDependOnThePieces) {
-  const std::string bytes = frame(kText, "first") + frame(kBinary, std::string(300, 'x'), kMore) +
-                            frame(kPing, "between") + frame(kContinuation, "", kMore) +
-                            frame(kContinuation, std::string(70'000, 'y')) + frame(kPong, "") +
-                            frame(kText, "") + frame(kClose, "\x03\xe9gone");
+  const std::string bytes =
+      client_frame(kText, "first") + client_frame(kBinary, std::string(300, 'x'), kMore) +
+      client_frame(kPing, "between") + client_frame(kContinuation, "", kMore) +
+      client_frame(kContinuation, std::string(70'000, 'y')) + client_frame(kPong, "") +
+      client_frame(kText, "") + client_frame(kClose, "\x03\xe9gone");
   const std::vector<std::string> expected = read_all(bytes);
   ASSERT_EQ(expected.size(), 6u);
 
@@ -163,22 +146,23 @@ TEST(WsReader, EventsDoNotDependOnThePieces) {
 }
 
 TEST(WsReader, ReadsCloseCodesAndReasons) {
-  EXPECT_THAT(read_all(frame(kClose, "")), ElementsAre("close:1005:"));
-  EXPECT_THAT(read_all(frame(kClose, "\x03\xe8")), ElementsAre("close:1000:"));
-  EXPECT_THAT(read_all(frame(kClose, "\x0f\xa0see you")), ElementsAre("close:4000:see you"));
-  EXPECT_THAT(read_all(frame(kClose, "\x03")),
+  EXPECT_THAT(read_all(client_frame(kClose, "")), ElementsAre("close:1005:"));
+  EXPECT_THAT(read_all(client_frame(kClose, "\x03\xe8")), ElementsAre("close:1000:"));
+  EXPECT_THAT(read_all(client_frame(kClose, "\x0f\xa0see you")), ElementsAre("close:4000:see you"));
+  EXPECT_THAT(read_all(client_frame(kClose, "\x03")),
               ElementsAre("fault:1002:a close code has two bytes"));
 }
 
 TEST(WsReader, ReadsNothingBehindACloseOrAFault) {
-  EXPECT_THAT(read_all(frame(kClose, "") + frame(kText, "late")), ElementsAre("close:1005:"));
-  EXPECT_THAT(read_all(frame(kContinuation, "x") + frame(kText, "late")),
+  EXPECT_THAT(read_all(client_frame(kClose, "") + client_frame(kText, "late")),
+              ElementsAre("close:1005:"));
+  EXPECT_THAT(read_all(client_frame(kContinuation, "x") + client_frame(kText, "late")),
               ElementsAre("fault:1002:nothing to continue"));
   WsReader reader(kMessageBytesMax);
-  const std::string close = frame(kClose, "");
+  const std::string close = client_frame(kClose, "");
   ByteView rest = close;
   EXPECT_TRUE(reader.read(rest));
-  for (const std::string& more : {frame(kText, "late"), std::string("junk")}) {
+  for (const std::string& more : {client_frame(kText, "late"), std::string("junk")}) {
     rest = more;
     EXPECT_FALSE(reader.read(rest));
     EXPECT_TRUE(rest.empty());
@@ -194,33 +178,35 @@ TEST(WsReader, RefusesUnmaskedFrames) {
 
 TEST(WsReader, RefusesReservedBitsAndOpcodes) {
   for (const int bits : {0x40, 0x20, 0x10, 0x70}) {
-    EXPECT_THAT(read_all(frame(kText | bits, "x")),
+    EXPECT_THAT(read_all(client_frame(kText | bits, "x")),
                 ElementsAre("fault:1002:reserved bits are set"));
   }
   for (const int opcode : {3, 4, 5, 6, 7, 11, 12, 13, 14, 15}) {
-    EXPECT_THAT(read_all(frame(opcode, "x")), ElementsAre("fault:1002:unknown opcode")) << opcode;
+    EXPECT_THAT(read_all(client_frame(opcode, "x")), ElementsAre("fault:1002:unknown opcode"))
+        << opcode;
   }
 }
 
 TEST(WsReader, RefusesFragmentsOutOfOrder) {
-  EXPECT_THAT(read_all(frame(kContinuation, "x")), ElementsAre("fault:1002:nothing to continue"));
-  EXPECT_THAT(read_all(frame(kText, "x") + frame(kContinuation, "y")),
+  EXPECT_THAT(read_all(client_frame(kContinuation, "x")),
+              ElementsAre("fault:1002:nothing to continue"));
+  EXPECT_THAT(read_all(client_frame(kText, "x") + client_frame(kContinuation, "y")),
               ElementsAre("text:x", "fault:1002:nothing to continue"));
-  EXPECT_THAT(read_all(frame(kText, "x", kMore) + frame(kText, "y")),
+  EXPECT_THAT(read_all(client_frame(kText, "x", kMore) + client_frame(kText, "y")),
               ElementsAre("fault:1002:a message began inside another"));
-  EXPECT_THAT(read_all(frame(kText, "x", kMore) + frame(kBinary, "y", kMore)),
+  EXPECT_THAT(read_all(client_frame(kText, "x", kMore) + client_frame(kBinary, "y", kMore)),
               ElementsAre("fault:1002:a message began inside another"));
 }
 
 TEST(WsReader, RefusesControlFramesThatAreLongOrFragmented) {
   const std::string fits(125, 'x');
   for (const int opcode : {kPing, kPong}) {
-    EXPECT_EQ(read_all(frame(opcode, fits)).front().substr(5), fits);
+    EXPECT_EQ(read_all(client_frame(opcode, fits)).front().substr(5), fits);
   }
   for (const int opcode : {kClose, kPing, kPong}) {
-    EXPECT_THAT(read_all(frame(opcode, fits + "x")),
+    EXPECT_THAT(read_all(client_frame(opcode, fits + "x")),
                 ElementsAre("fault:1002:a control frame is too long"));
-    EXPECT_THAT(read_all(frame(opcode, "x", kMore)),
+    EXPECT_THAT(read_all(client_frame(opcode, "x", kMore)),
                 ElementsAre("fault:1002:a control frame is fragmented"));
   }
 }
@@ -228,16 +214,16 @@ TEST(WsReader, RefusesControlFramesThatAreLongOrFragmented) {
 TEST(WsReader, TakesMessagesUpToTheLimitAndNoLonger) {
   const std::string fits(1000, 'x');
   const std::string fault = "fault:1009:message is larger than the limit of 1000 bytes";
-  EXPECT_THAT(read_all(frame(kText, fits), 1000), ElementsAre("text:" + fits));
-  EXPECT_THAT(read_all(frame(kText, fits + "x"), 1000), ElementsAre(fault));
-  EXPECT_THAT(read_all(frame(kText, fits, kMore) + frame(kContinuation, ""), 1000),
+  EXPECT_THAT(read_all(client_frame(kText, fits), 1000), ElementsAre("text:" + fits));
+  EXPECT_THAT(read_all(client_frame(kText, fits + "x"), 1000), ElementsAre(fault));
+  EXPECT_THAT(read_all(client_frame(kText, fits, kMore) + client_frame(kContinuation, ""), 1000),
               ElementsAre("text:" + fits));
-  EXPECT_THAT(read_all(frame(kText, fits, kMore) + frame(kContinuation, "x"), 1000),
+  EXPECT_THAT(read_all(client_frame(kText, fits, kMore) + client_frame(kContinuation, "x"), 1000),
               ElementsAre(fault));
-  EXPECT_THAT(read_all(frame(kText, "x", kMore) + frame(kContinuation, fits), 1000),
+  EXPECT_THAT(read_all(client_frame(kText, "x", kMore) + client_frame(kContinuation, fits), 1000),
               ElementsAre(fault));
   // The limit is each message's own.
-  EXPECT_THAT(read_all(frame(kText, fits) + frame(kText, fits), 1000),
+  EXPECT_THAT(read_all(client_frame(kText, fits) + client_frame(kText, fits), 1000),
               ElementsAre("text:" + fits, "text:" + fits));
 }
 
@@ -250,18 +236,18 @@ TEST(WsReader, RefusesALyingLengthBeforeItsPayload) {
   }
   // Behind a fragment, the sum must not wrap.
   const auto events =
-      read_all(frame(kBinary, "abc", kMore) + from_hex("80ff fffffffffffffffd 00000000"));
+      read_all(client_frame(kBinary, "abc", kMore) + from_hex("80ff fffffffffffffffd 00000000"));
   ASSERT_EQ(events.size(), 1u);
   EXPECT_THAT(events[0], ::testing::StartsWith("fault:1009:"));
 }
 
 TEST(WsReader, ALimitOfZeroTakesEmptyMessagesOnly) {
-  EXPECT_THAT(read_all(frame(kText, ""), 0), ElementsAre("text:"));
-  EXPECT_EQ(read_all(frame(kText, "x"), 0).front().substr(0, 11), "fault:1009:");
+  EXPECT_THAT(read_all(client_frame(kText, ""), 0), ElementsAre("text:"));
+  EXPECT_EQ(read_all(client_frame(kText, "x"), 0).front().substr(0, 11), "fault:1009:");
 }
 
 TEST(WsReader, IsQuietInTheMiddleOfAFrame) {
-  const std::string whole = frame(kBinary, std::string(200, 'x'));
+  const std::string whole = client_frame(kBinary, std::string(200, 'x'));
   for (std::size_t size = 0; size < whole.size(); ++size) {
     WsReader reader(kMessageBytesMax);
     ByteView rest = ByteView(whole).substr(0, size);
