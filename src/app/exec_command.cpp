@@ -107,7 +107,7 @@ int exec_code(const ExecFlags& flags) {
   const JobOutcome outcome = job->run(std::move(source->blocks), report);
   report.finish(outcome, {});
   if (flags.job.json) report.console().result(dump_json_pretty(report.summary(outcome, spec)));
-  return outcome.exit_code();
+  return report.exit_code(outcome);
 }
 
 }  // namespace

@@ -111,6 +111,10 @@ class Job::Run {
 
   void next() {
     if (ending_) return;
+    if (observer_.wants_end()) {
+      interrupted(SIGPIPE);
+      return;
+    }
     if (outcome_.blocks_run == blocks_.size() || outcome_.signal) {
       end();
       return;

@@ -40,7 +40,7 @@ class JobObserver {
   virtual void on_answer(const InputRequest& request) = 0;
   /// Every 200 ms; index of the running block and how long it has run.
   virtual void on_tick(std::size_t index, Duration running) = 0;
-  /// Asked after every output: true ends the job as an interrupt does.
+  /// Asked before every block and after every output: true ends the job as SIGPIPE would.
   virtual bool wants_end() = 0;
 };
 

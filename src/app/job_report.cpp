@@ -1,5 +1,7 @@
 #include "app/job_report.hpp"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -124,12 +126,15 @@ void JobReport::save(std::size_t index) {
   if (!work_dir_) {
     auto opened = WorkDir::open(options_.work_dir);
     if (!opened) {
-      if (save_error_) save_error_ = opened.error();
+      fail(opened.error());
       return;
     }
     work_dir_ = *std::move(opened);
   }
-  for (SavedFile& file : save_outputs(*work_dir_, options_.stem, index + 1, outputs, save_error_)) {
+  Result<void> saved;
+  auto files = save_outputs(*work_dir_, options_.stem, index + 1, outputs, saved);
+  if (!saved) fail(saved.error());
+  for (SavedFile& file : files) {
     const bool known = std::any_of(files_.begin(), files_.end(), [&](const SavedFile& earlier) {
       return earlier.path == file.path;
     });
@@ -155,12 +160,11 @@ void JobReport::finish(const JobOutcome& outcome, const std::vector<std::string>
     for (std::size_t i = 0; i < results_.size(); ++i) save(i);
   }
   if (outcome.error) console_.error(outcome.error->message);
-  if (!save_error_) console_.error(save_error_.error().message);
   if (!options_.headings) return;  // a single program: it has said what there is to say
 
   const std::string took = " in " + format_duration(Clock::now() - started_);
   const std::size_t failed = failed_blocks();
-  if (outcome.signal && !outcome.error) {
+  if (outcome.signal && !outcome.error && outcome.signal != SIGPIPE) {
     console_.note("interrupted after " + count_of(results_.size(), options_.noun) + took,
                   Console::Style::bad);
   } else if (outcome.failure && outcome.exit_code() != 0) {
@@ -176,6 +180,18 @@ void JobReport::finish(const JobOutcome& outcome, const std::vector<std::string>
   if (!files_.empty()) {
     console_.note(count_of(files_.size(), "file") + " in " + shown_path(work_dir_->path()));
   }
+}
+
+void JobReport::fail(const Error& error) {
+  if (failure_) return;
+  failure_ = error;
+  console_.error(error.message);
+}
+
+int JobReport::exit_code(const JobOutcome& outcome) const {
+  const int code = outcome.exit_code();
+  const bool ended_for_it = outcome.signal == SIGPIPE && !console_.broken();
+  return failure_ && (code == 0 || ended_for_it) ? perijove::exit_code(failure_->code) : code;
 }
 
 std::size_t JobReport::failed_blocks() const {
@@ -215,16 +231,16 @@ nlohmann::json JobReport::summary(const JobOutcome& outcome, const Kernelspec& s
                      {"output", file.output}});
   }
   std::string status = "ok";
-  if (outcome.signal) {
-    status = "interrupted";
-  } else if (outcome.error) {
+  if (outcome.error || (failure_ && exit_code(outcome) != outcome.exit_code())) {
     status = "failed";
+  } else if (outcome.signal) {
+    status = "interrupted";
   } else if (outcome.failure && outcome.exit_code() != 0) {
     status = to_string(outcome.failure->verdict.outcome);
   }
   nlohmann::json made = {
       {"status", status},
-      {"exit_code", outcome.exit_code()},
+      {"exit_code", exit_code(outcome)},
       {"kernel", spec.name},
       {"language", spec.language},
       {"seconds", std::chrono::duration<double>(Clock::now() - started_).count()},
@@ -234,9 +250,8 @@ nlohmann::json JobReport::summary(const JobOutcome& outcome, const Kernelspec& s
       {"blocks_failed", failed_blocks()},
       {"blocks", std::move(blocks)},
       {"files", std::move(files)}};
-  if (outcome.error) {
-    made["error"] = {{"code", std::string(to_string(outcome.error->code))},
-                     {"message", outcome.error->message}};
+  if (const auto& error = outcome.error ? outcome.error : failure_) {
+    made["error"] = {{"code", std::string(to_string(error->code))}, {"message", error->message}};
   }
   return made;
 }

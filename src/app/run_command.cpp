@@ -94,8 +94,7 @@ class NotebookReport final : public JobReport {
     write();
   }
 
-  const Result<void>& written() const { return written_; }
-  bool wants_end() override { return !written_ || JobReport::wants_end(); }
+  bool wants_end() override { return unwritten_ || JobReport::wants_end(); }
 
  private:
   void set_result(std::size_t index) {
@@ -104,15 +103,15 @@ class NotebookReport final : public JobReport {
   }
 
   void write() {
-    auto written = write_file_atomically(output_path_, notebook_.to_text());
-    if (!written && written_) console().error(written.error().message);
-    written_ = std::move(written);
+    const auto written = write_file_atomically(output_path_, notebook_.to_text());
+    unwritten_ = !written;
+    if (!written) fail(written.error());
   }
 
   Notebook notebook_;
   std::vector<std::size_t> cells_;  // of each block
   std::string output_path_;
-  Result<void> written_;
+  bool unwritten_ = false;
 };
 
 int run_notebook(const RunFlags& flags) {
@@ -179,18 +178,15 @@ int run_notebook(const RunFlags& flags) {
   if (!outcome.error) report.write_last();
   report.finish(outcome, {"notebook in " + shown_path(fs::absolute(output).string())});
 
-  int code = outcome.exit_code();
-  if (code == 0 && !report.written()) code = exit_code(report.written().error().code);
   if (flags.job.json) {
     nlohmann::json summary = report.summary(outcome, spec);
     summary["notebook"] = fs::absolute(output).lexically_normal().string();
-    summary["exit_code"] = code;
     for (nlohmann::json& block : summary["blocks"]) {
       block["cell"] = cells[block["block"].get<std::size_t>() - 1];
     }
     report.console().result(dump_json_pretty(summary));
   }
-  return code;
+  return report.exit_code(outcome);
 }
 
 }  // namespace

@@ -127,6 +127,11 @@ void WebSocket::close(WsClose code, std::string_view reason) {
   stream_->finish();
 }
 
+void WebSocket::abort() {
+  stream_->abort();
+  ended();
+}
+
 void WebSocket::ended() {
   open_ = false;
   const auto self = shared_from_this();  // on_closed may drop the last other share

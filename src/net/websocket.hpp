@@ -51,6 +51,8 @@ class WebSocket : public std::enable_shared_from_this<WebSocket> {
   /// Sends what is queued, then the close frame. on_closed follows when the connection has ended;
   /// nothing more can be sent meanwhile.
   void close(WsClose code, std::string_view reason);
+  /// Ends the connection at once, without a close frame; on_closed is called before this returns.
+  void abort();
   bool is_open() const { return open_; }
 
  private:

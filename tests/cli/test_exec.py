@@ -46,6 +46,7 @@ class ExecOutput(CliTestCase):
 
     def test_data_that_is_not_the_base64_it_should_be_is_reported(self):
         done = self.exec_echo("display image/png ***")
+        self.assertEqual(done.code, 74)
         self.assertIn("cannot save code-001-00.png", done.err)
 
     def test_json_is_all_there_is_on_stdout(self):

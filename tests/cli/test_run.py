@@ -206,8 +206,9 @@ class RunEndings(RunSteps, CliTestCase):
     def test_an_output_that_cannot_be_written_ends_it(self):
         (self.directory / "file").write_text("")
         done = self.run_notebook("print x", "print y", options=["-o", "file/o.ipynb"])
-        self.assertNotEqual(done.code, 0)
-        self.assertIn("file", done.err)
+        self.assertEqual((done.code, done.out), (73, ""))
+        self.assertIn(f"{self.directory}/file", done.err)
+        self.assertEqual(done.err.count("error:"), 1)
 
     def test_mistakes_are_explained(self):
         self.write("text.ipynb", "not json")

@@ -38,6 +38,7 @@ class ChannelsSession final : public KernelListener,
     socket_->ping();
   }
   void close(WsClose code, std::string_view reason) { socket_->close(code, reason); }
+  void abort() { socket_->abort(); }
 
   void on_messages() override { pump(); }
   void on_writable() override { socket_->pause_reading(false); }
@@ -234,6 +235,10 @@ void open_channels(const CallPtr& call, const std::shared_ptr<Kernel>& kernel) {
 
 void close_channels(JupyterFace::State& state, WsClose code, std::string_view reason) {
   for (const auto& session : std::list(state.channels)) session->close(code, reason);
+}
+
+void abort_channels(JupyterFace::State& state) {
+  for (const auto& session : std::list(state.channels)) session->abort();
 }
 
 void ping_all(JupyterFace::State& state) {

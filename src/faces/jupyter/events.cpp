@@ -29,6 +29,7 @@ class EventsSession {
 
   void ping() { socket_->ping(); }
   void close(WsClose code, std::string_view reason) { socket_->close(code, reason); }
+  void abort() { socket_->abort(); }
 
  private:
   std::shared_ptr<WebSocket> socket_;
@@ -116,6 +117,10 @@ bool handle_events(const CallPtr& call, const PathParts& path) {
 
 void close_events(JupyterFace::State& state, WsClose code, std::string_view reason) {
   for (const auto& session : std::list(state.events)) session->close(code, reason);
+}
+
+void abort_events(JupyterFace::State& state) {
+  for (const auto& session : std::list(state.events)) session->abort();
 }
 
 void ping_events(JupyterFace::State& state) {

@@ -82,6 +82,9 @@ bool handle_events(const CallPtr& call, const PathParts& path);
 void open_channels(const CallPtr& call, const std::shared_ptr<Kernel>& kernel);
 void close_channels(JupyterFace::State& state, WsClose code, std::string_view reason);
 void close_events(JupyterFace::State& state, WsClose code, std::string_view reason);
+/// Ends what close_*() has not ended yet: a connection and its session keep each other otherwise.
+void abort_channels(JupyterFace::State& state);
+void abort_events(JupyterFace::State& state);
 void ping_all(JupyterFace::State& state);
 void ping_events(JupyterFace::State& state);
 

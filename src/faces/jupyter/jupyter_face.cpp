@@ -41,6 +41,8 @@ JupyterFace::JupyterFace(Shard& shard, KernelRegistry& registry, SessionStore& s
 JupyterFace::~JupyterFace() {
   state_->ping_timer.cancel();
   close_websockets(WsClose::service_restart, "the gateway is stopping");
+  abort_channels(*state_);
+  abort_events(*state_);
 }
 
 void JupyterFace::close_websockets(WsClose code, std::string_view reason) {

@@ -15,7 +15,7 @@ import tornado.websocket
 import local_gateway
 import server
 from peers import known_to_fail_on
-from wire import is_idle
+from wire import is_idle, wait_until_code_is_taken
 
 SECONDS = 60
 PNG = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5Erk"
@@ -34,8 +34,9 @@ class JupyterKernel:
         body = tornado.escape.json_encode({"name": "python"})
         response = await self.client.fetch(f"{self.base_url}/api/kernels", method="POST", body=body)
         self.kernel_id = tornado.escape.json_decode(response.body)["id"]
-        url = f"ws{self.base_url.removeprefix('http')}/api/kernels/{self.kernel_id}/channels"
-        self.socket = await tornado.websocket.websocket_connect(tornado.httpclient.HTTPRequest(url=url))
+        self.socket_url = f"ws{self.base_url.removeprefix('http')}/api/kernels/{self.kernel_id}/channels"
+        request = tornado.httpclient.HTTPRequest(url=self.socket_url)
+        self.socket = await tornado.websocket.websocket_connect(request)
         await self.execute(r"%colors nocolor")
 
     async def execute(self, code, seconds=SECONDS):
@@ -70,13 +71,11 @@ class JupyterKernel:
         return "".join(outputs)
 
     async def interrupt(self):
-        """Its caller is an agent, which takes its time; until idle it is here."""
         body = json.dumps({"kernel_id": self.kernel_id})
         await self.client.fetch(f"{self.base_url}/api/kernels/{self.kernel_id}/interrupt", method="POST", body=body)
-        while True:
-            message = json.loads(await asyncio.wait_for(self.socket.read_message(), SECONDS))
-            if message["parent_header"].get("msg_id") == self.msg_id and is_idle(message):
-                break
+
+    async def think(self):
+        await asyncio.to_thread(wait_until_code_is_taken, self.socket_url)
 
     async def shutdown(self):
         await self.client.fetch(f"{self.base_url}/api/kernels/{self.kernel_id}", method="DELETE")
@@ -105,6 +104,7 @@ class OpenHandsTest(unittest.IsolatedAsyncioTestCase):
         await self.kernel.execute("x = 20")
         self.assertEqual(await self.kernel.execute("print(x + 1)"), "21\n")
         self.assertIn("ZeroDivisionError", await self.kernel.execute("1 / 0"))
+        await self.kernel.think()
         self.assertEqual(await self.kernel.execute("x"), "20")
 
     @known_to_fail_on(jupyter_kernel_gateway="sends the reply as soon as it has it")
@@ -123,6 +123,7 @@ class OpenHandsTest(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(asyncio.TimeoutError):
             await self.kernel.execute("import time\nwhile True: time.sleep(0.05)", seconds=1)
         await self.kernel.interrupt()
+        await self.kernel.think()
         self.assertEqual(await self.kernel.execute("print(42)"), "42\n")
 
 

@@ -11,6 +11,7 @@ from smolagents.utils import AgentError
 
 import local_gateway
 import server
+from wire import wait_until_code_is_taken
 
 
 @unittest.skipUnless(local_gateway.can_be_started(), "the peer has no such name")
@@ -35,6 +36,7 @@ class SmolagentsTest(unittest.TestCase):
     def test_an_error_is_raised_with_its_traceback(self):
         with self.assertRaisesRegex(AgentError, "ZeroDivisionError"):
             self.executor("1 / 0")
+        wait_until_code_is_taken(self.executor.ws_url)
         self.assertEqual(self.executor("'usable'").output, "'usable'")
 
     def test_variables_are_sent(self):
@@ -45,6 +47,7 @@ class SmolagentsTest(unittest.TestCase):
         self.executor.send_tools({"final_answer": FinalAnswerTool()})
         answer = self.executor('final_answer({"text": "\\x1b[31mred\\x1b[0m ä" * 20_000, "n": [1, 2.5, None]})')
         self.assertTrue(answer.is_final_answer)
+        wait_until_code_is_taken(self.executor.ws_url)
         self.assertEqual(answer.output, {"text": "\x1b[31mred\x1b[0m ä" * 20_000, "n": [1, 2.5, None]})
 
     def test_logs_of_many_lines_are_complete(self):

@@ -41,10 +41,18 @@ class Wire:
     def __init__(self, server, kernel_id, *, query="", token=True, **options):
         headers = {"Authorization": f"token {server.token}"} if token else {}
         headers.update(options.pop("header", {}))
-        self.socket = websocket.create_connection(
-            f"{server.websocket_url}/api/kernels/{kernel_id}/channels{query}",
-            header=headers, timeout=DEADLINE_SECONDS, **options)
+        self._open(f"{server.websocket_url}/api/kernels/{kernel_id}/channels{query}", header=headers, **options)
+
+    def _open(self, url, **options):
+        self.socket = websocket.create_connection(url, timeout=DEADLINE_SECONDS, **options)
         self.pings = 0
+
+    @classmethod
+    def at(cls, url):
+        """To a URL with all that is needed in it."""
+        wire = cls.__new__(cls)
+        wire._open(url)
+        return wire
 
     def __enter__(self):
         return self
@@ -111,6 +119,13 @@ class Wire:
             return seen == {"reply", "idle"}
 
         return [each for each in self.receive_until(is_complete) if parent_of(each) == msg_id]
+
+
+def wait_until_code_is_taken(url):
+    """After an error ipykernel aborts what comes at once. An agent takes its time; tests do not."""
+    with Wire.at(url) as wire:
+        while one_of_type(wire.execute("None", silent=True), "execute_reply")["content"]["status"] == "aborted":
+            pass
 
 
 def parent_of(received):
