@@ -273,6 +273,7 @@ ChildProcess::~ChildProcess() {
 }
 
 pid_t ChildProcess::pid() const { return state_->pid; }
+std::string ChildProcess::marker() const { return kMarkerName + ("=" + state_->marker); }
 const std::optional<ExitStatus>& ChildProcess::exit_status() const { return state_->exit_status; }
 
 void ChildProcess::signal_group(int signal) {

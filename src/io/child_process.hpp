@@ -56,6 +56,8 @@ class ChildProcess {
   ~ChildProcess();
 
   pid_t pid() const;
+  /// "NAME=value" in the environment of the process and of what it starts: whose they are.
+  std::string marker() const;
   /// Set once on_exit was called.
   const std::optional<ExitStatus>& exit_status() const;
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -73,6 +74,18 @@ void kill_descendants(pid_t leader, const std::string& marker,
       if (!is_zombie(pid) && ::kill(pid, SIGKILL) == 0) alive = true;
     }
     if (!alive) return;
+  }
+}
+
+void kill_marked(const std::string& marker) {
+  if (marker.empty()) return;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename();
+    pid_t pid = 0;
+    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (parsed.ec == std::errc() && pid > 1 && has_marker(pid, marker)) ::kill(pid, SIGKILL);
   }
 }
 

@@ -19,4 +19,7 @@ std::vector<pid_t> children_of(pid_t pid);
 void kill_descendants(pid_t leader, const std::string& marker,
                       const std::set<pid_t>& direct_children);
 
+/// SIGKILL to every process of this machine whose environment holds `marker`; nothing when it is empty.
+void kill_marked(const std::string& marker);
+
 }  // namespace perijove

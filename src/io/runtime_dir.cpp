@@ -15,6 +15,8 @@
 #include <optional>
 #include <sstream>
 
+#include "io/process_tree.hpp"
+
 namespace perijove {
 namespace {
 
@@ -122,8 +124,8 @@ void RuntimeDir::remove_kernel_dir(const std::string& directory) {
   fs::remove_all(directory, ignored);
 }
 
-void RuntimeDir::record_process(pid_t pid) {
-  std::ofstream(record_path(path_, pid)) << start_time(pid).value_or("");
+void RuntimeDir::record_process(pid_t pid, const std::string& marker) {
+  std::ofstream(record_path(path_, pid)) << start_time(pid).value_or("") << '\n' << marker;
 }
 
 void RuntimeDir::forget_process(pid_t pid) {
@@ -161,7 +163,14 @@ void RuntimeDir::remove_stray(const Stray& stray) {
     // Asked again: the number may have passed to a stranger meanwhile.
     if (is_recorded_process(stray.directory, pid)) ::kill(-pid, SIGKILL);
   }
+  // A kernel may have ended with its gateway and left behind what it had started.
   std::error_code ignored;
+  for (const auto& record :
+       fs::directory_iterator(fs::path(stray.directory) / kProcessesName, ignored)) {
+    std::ifstream file(record.path());
+    std::string start, marker;
+    if (std::getline(file, start) && std::getline(file, marker)) kill_marked(marker);
+  }
   fs::remove_all(stray.directory, ignored);
 }
 

@@ -35,7 +35,8 @@ class RuntimeDir {
   static void remove_kernel_dir(const std::string& directory);
 
   /// Remembers on disk that this process is ours, and forgets it again.
-  void record_process(pid_t pid);
+  /// `marker` ("NAME=value") stands in its environment and so in that of what it starts.
+  void record_process(pid_t pid, const std::string& marker = {});
   void forget_process(pid_t pid);
 
   /// What a gateway that was killed left behind.

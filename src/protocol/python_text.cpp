@@ -2,7 +2,6 @@
 
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 
 namespace perijove {
 
@@ -53,7 +52,10 @@ std::string format_python_float(double value) {
     return std::string(buffer, end);
   };
   std::string scientific = write(std::chars_format::scientific);
-  const long exponent = std::strtol(scientific.c_str() + scientific.find('e') + 1, nullptr, 10);
+  const char* digits = scientific.data() + scientific.find('e') + 1;
+  if (*digits == '+') ++digits;  // which from_chars does not take
+  int exponent = 0;
+  std::from_chars(digits, scientific.data() + scientific.size(), exponent);
   if (exponent < -4 || exponent >= 16) return scientific;
   std::string fixed = write(std::chars_format::fixed);
   if (fixed.find('.') == std::string::npos) fixed += ".0";

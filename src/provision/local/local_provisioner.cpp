@@ -123,7 +123,7 @@ class LocalKernel final : public LaunchedKernel, public std::enable_shared_from_
         });
     if (!process) return process.error();
     process_ = std::move(*process);
-    runtime_dir_.record_process(process_->pid());
+    runtime_dir_.record_process(process_->pid(), process_->marker());
     started_ = shard_.now();
     look_for_sockets();
     return {};
