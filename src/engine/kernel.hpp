@@ -151,6 +151,7 @@ class Kernel : public std::enable_shared_from_this<Kernel> {
   void receive_iopub(MessagePtr message, const HeaderIds& header, const HeaderIds& parent);
   void receive_reply(MessagePtr message, const HeaderIds& header, const HeaderIds& parent);
   void receive_own(const MessagePtr& message, const HeaderIds& header);
+  void tell_shutdown(ByteView content);
   void route(MessagePtr message, const HeaderIds& parent);
   void route_all(std::vector<MessagePtr> replies);
   void turn_ended();

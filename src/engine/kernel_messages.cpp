@@ -84,6 +84,8 @@ void Kernel::receive_iopub(MessagePtr message, const HeaderIds& header, const He
     feed(lifecycle::IopubSeen{});
     return;  // what it takes to know that a kernel is ready is nobody else's business
   }
+  // ipykernel tells on iopub that somebody asked it to end, over sockets that are not ours, too.
+  if (header.msg_type == "shutdown_reply") tell_shutdown(message->parts().content);
   const bool idle = status == "idle";
   const std::string parent_id = idle ? std::string(parent.msg_id) : std::string();
   audience_.publish(std::move(message));
@@ -101,12 +103,7 @@ void Kernel::receive_reply(MessagePtr message, const HeaderIds& header, const He
   if (header.msg_type == "shutdown_reply") {
     const OutstandingRequest* const asked = requests_.find(parent.msg_id);
     if (asked != nullptr && asked->msg_type == "shutdown_request") {
-      JsonMembers members(message->parts().content);
-      bool restart = false;
-      while (const auto member = members.next()) {
-        if (member->key == "restart") restart = member->value == "true";
-      }
-      feed(lifecycle::ShutdownReplied{restart});
+      tell_shutdown(message->parts().content);
     }
   }
   if (header.msg_type == "execute_reply") {
@@ -116,6 +113,15 @@ void Kernel::receive_reply(MessagePtr message, const HeaderIds& header, const He
     return;
   }
   route(std::move(message), parent);
+}
+
+void Kernel::tell_shutdown(ByteView content) {
+  JsonMembers members(content);
+  bool restart = false;
+  while (const auto member = members.next()) {
+    if (member->key == "restart") restart = member->value == "true";
+  }
+  feed(lifecycle::ShutdownReplied{restart});
 }
 
 void Kernel::receive_own(const MessagePtr& message, const HeaderIds& header) {

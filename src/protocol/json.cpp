@@ -7,8 +7,8 @@
 
 namespace perijove {
 
-// What is wrong with a text that the scan refused, and where. Never quotes the text: it may be
-// long, or a key.
+// What is wrong with a text that was refused, and where. Never quotes the text: it may be long, or
+// a key.
 static std::string fault_of(ByteView text) {
   using Event = nlohmann::json::parse_event_t;
   int levels = 0;
@@ -39,8 +39,8 @@ Result<nlohmann::json> parse_json(ByteView text) {
   // The scan goes first: it bounds the depth before anything is built.
   if (!is_json_value(text)) return Error{Code::invalid_argument, fault_of(text)};
   nlohmann::json value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  // Valid by grammar and still refused: a number out of range, such as 1e999.
-  if (value.is_discarded()) return Error{Code::invalid_argument, "JSON number out of range"};
+  // Valid by grammar and still refused: a number such as 1e999, half of a surrogate pair.
+  if (value.is_discarded()) return Error{Code::invalid_argument, fault_of(text)};
   return value;
 }
 

@@ -212,10 +212,16 @@ class Interrupt(WithGateway):
             channels = self.open(kernel)
             for code in codes:
                 with self.subTest(name, code=code):
-                    msg_id = channels.execute(code)
+                    # ipykernel aborts what comes right behind an error, unless told that it is none.
+                    msg_id = channels.execute(code, stop_on_error=False)
                     channels.wait_for(lambda m: m["msg_type"] == "stream")
                     self.assertEqual(self.gateway.interrupt(kernel), 204)
                     self.assertEqual(reply(channels.until_idle(msg_id))["ename"], "KeyboardInterrupt")
+
+    def answers_on_control(self, channels):
+        """An interrupt_request before has then been handled, and cannot meet the next cell."""
+        asked = channels.send("control", header("kernel_info_request"), {})
+        channels.wait_for(lambda m: m["channel"] == "control" and m["parent_header"]["msg_id"] == asked)
 
     def test_an_interrupt_of_an_idle_or_starting_kernel_harms_nothing(self):
         for name, code in (("perijove-echo", "print on"), ("perijove-echo-signal", "print on"),
@@ -225,9 +231,11 @@ class Interrupt(WithGateway):
                 channels = self.open(kernel)
                 for _ in range(3):
                     self.assertEqual(self.gateway.interrupt(kernel), 204)  # it starts
+                self.answers_on_control(channels)
                 self.assertEqual(stdout(channels.run(code)), "on\n")
                 pid = self.gateway.kernel_pid(kernel)
                 self.assertEqual(self.gateway.interrupt(kernel), 204)  # it is idle
+                self.answers_on_control(channels)
                 self.assertEqual(stdout(channels.run(code)), "on\n")
                 self.assertEqual(self.gateway.kernel_pid(kernel), pid)
 
@@ -378,7 +386,7 @@ class Start(WithGateway):
 
 class ColdStart(WithGateway):
     def test_a_slow_start_works(self):
-        slow = self.gateway.add_kernelspec("slow", "--start-delay", "2")
+        slow = self.gateway.add_kernelspec("slow-start", "--start-delay", "2")
         self.assertEqual(stdout(self.gateway.run(self.start(slow), "print here")), "here\n")
 
     def test_no_output_of_the_first_cell_is_lost(self):

@@ -65,13 +65,9 @@ const std::vector<BannedCall> kBannedCalls = {
     {"usleep", "testing::run_until: wait for the event, with a deadline", {"src/", "tests/"}, {}},
 };
 
-const std::vector<std::string> kUnfinishedWords = {
-    "TO"
-    "DO",
-    "FIX"
-    "ME",
-    "XX"
-    "X"};
+// In two pieces, so that this file does not break its own rule.
+const std::vector<std::string> kUnfinishedWords = {std::string("TO") + "DO",
+                                                   std::string("FIX") + "ME"};
 
 // A file beyond it has more than one reason to change. Tests are tables, and may be longer.
 std::size_t lines_max(std::string_view path) {
@@ -169,7 +165,8 @@ TEST(House, KeepsItsRules) {
   const auto files = read_tree({"src", "include", "kernels", "tests", "scripts", "cmake"});
   ASSERT_GT(files.size(), 200u) << "where are the sources?";
   for (const SourceFile& file : files) {
-    if (is_source(file.path)) EXPECT_THAT(complaints_about(file), IsEmpty());
+    if (!is_source(file.path)) continue;
+    EXPECT_THAT(complaints_about(file), IsEmpty());
   }
 }
 

@@ -27,8 +27,9 @@ class Ag2Test(unittest.TestCase):
 
         output = tempfile.TemporaryDirectory()
         self.addCleanup(output.cleanup)
-        info = JupyterConnectionInfo(host="127.0.0.1", use_https=False, port=self.server.port,
-                                     token=self.server.token)
+        info = JupyterConnectionInfo(
+            host="127.0.0.1", use_https=False, port=self.server.port, token=self.server.token
+        )
         self.executor = JupyterCodeExecutor(info, timeout=30, output_dir=output.name)
         self.addCleanup(self.executor.stop)
         self.addCleanup(lambda: self.executor._jupyter_kernel_client.stop())
@@ -53,8 +54,6 @@ display(Image(data=b"\\x89PNG\\r\\n\\x1a\\n", format="png"), HTML("<b>b</b>"))""
         self.assertEqual(pathlib.Path(page).read_text(), "<b>b</b>")
 
     def test_code_that_outlasts_the_timeout_leaves_a_kernel_that_can_be_restarted(self):
-        from autogen.coding.base import CodeBlock  # noqa: F401
-
         self.executor._timeout = 1
         result = run(self.executor, "import time; time.sleep(60)")
         self.assertEqual(result.exit_code, 1)
@@ -71,9 +70,14 @@ class Ag2LocalServerTest(unittest.TestCase):
         self.enterContext(local_gateway.installed())
 
     def test_q27_the_version_can_be_asked(self):
-        for command in (["jupyter", "kernelgateway"], [sys.executable, "-m", "jupyter", "kernelgateway"]):
+        for command in (
+            ["jupyter", "kernelgateway"],
+            [sys.executable, "-m", "jupyter", "kernelgateway"],
+        ):
             with self.subTest(command):
-                answer = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60)
+                answer = subprocess.run(
+                    [*command, "--version"], capture_output=True, text=True, timeout=60
+                )
                 self.assertEqual(answer.returncode, 0, answer.stderr)
                 self.assertRegex(answer.stdout, r"\d+\.\d+")
 

@@ -41,9 +41,12 @@ class AutoGenTest(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self):
         output = tempfile.TemporaryDirectory()
         self.addCleanup(output.cleanup)
-        info = JupyterConnectionInfo(host="127.0.0.1", use_https=False, port=self.server.port,
-                                     token=self.server.token)
-        self.executor = DockerJupyterCodeExecutor(info, timeout=30, output_dir=pathlib.Path(output.name))
+        info = JupyterConnectionInfo(
+            host="127.0.0.1", use_https=False, port=self.server.port, token=self.server.token
+        )
+        self.executor = DockerJupyterCodeExecutor(
+            info, timeout=30, output_dir=pathlib.Path(output.name)
+        )
         await self.executor.start()
         self.addAsyncCleanup(self.executor.stop)
 

@@ -25,7 +25,11 @@ class KernelClientTest(unittest.TestCase):
         with self.client() as kernel:
             reply = kernel.execute("import sys\nprint('out')\nprint('err', file=sys.stderr)\n6 * 7")
             self.assertEqual((reply["status"], reply["execution_count"]), ("ok", 1))
-            streams = {each["name"]: each["text"] for each in reply["outputs"] if each["output_type"] == "stream"}
+            streams = {
+                each["name"]: each["text"]
+                for each in reply["outputs"]
+                if each["output_type"] == "stream"
+            }
             self.assertEqual(streams, {"stdout": "out\n", "stderr": "err\n"})
             self.assertEqual(reply["outputs"][-1]["data"], {"text/plain": "42"})
 
@@ -33,10 +37,12 @@ class KernelClientTest(unittest.TestCase):
         with self.client() as kernel:
             kernel.execute("x = [1, 2]")
             self.assertEqual(kernel.execute("x")["outputs"][0]["data"]["text/plain"], "[1, 2]")
-            reply = kernel.execute("1 / 0")
+            reply = kernel.execute("1 / 0", stop_on_error=False)
             self.assertEqual(reply["status"], "error")
             self.assertEqual(reply["outputs"][0]["ename"], "ZeroDivisionError")
-            shown = kernel.execute("from IPython.display import HTML; HTML('<b>b</b>')")["outputs"][0]
+            shown = kernel.execute("from IPython.display import HTML; HTML('<b>b</b>')")["outputs"][
+                0
+            ]
             self.assertEqual(shown["data"]["text/html"], "<b>b</b>")
 
     def test_variables_pass_both_ways(self):
@@ -47,8 +53,12 @@ class KernelClientTest(unittest.TestCase):
     def test_input_is_asked_for(self):
         with self.client() as kernel:
             reply = kernel.execute(
-                "print(input('name? '))", allow_stdin=True,
-                stdin_hook=lambda asked: kernel._manager.client.input(f"to {asked['content']['prompt']}"))
+                "print(input('name? '))",
+                allow_stdin=True,
+                stdin_hook=lambda asked: kernel._manager.client.input(
+                    f"to {asked['content']['prompt']}"
+                ),
+            )
             self.assertEqual(reply["outputs"][-1]["text"].strip(), "to name?")
 
     def test_a_second_client_joins_a_running_kernel(self):
@@ -73,7 +83,9 @@ class KernelClientTest(unittest.TestCase):
             with mock.patch("requests.delete") as delete:
                 kernel._manager.shutdown_kernel(now=False)
             delete.assert_not_called()  # or the client had lost patience
-        self.assertEqual(requests.get(url, params={"token": self.server.token}, timeout=10).status_code, 404)
+        self.assertEqual(
+            requests.get(url, params={"token": self.server.token}, timeout=10).status_code, 404
+        )
 
     def test_the_state_of_a_kernel_can_be_read(self):
         with self.client() as kernel:

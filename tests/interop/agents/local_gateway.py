@@ -42,7 +42,9 @@ def installed():
         (directory / "bin" / NAME).symlink_to(_program())
         environment = server.environment(directory)
         scripts = places.installed("agents", "bin")  # where `jupyter` is
-        environment["PATH"] = os.pathsep.join([str(directory / "bin"), str(scripts), environment["PATH"]])
+        environment["PATH"] = os.pathsep.join(
+            [str(directory / "bin"), str(scripts), environment["PATH"]]
+        )
         work = directory / "work"
         work.mkdir()
         before = os.getcwd()
@@ -107,8 +109,12 @@ class Container:
         environment = dict(os.environ, **options.get("environment") or {})
         self.ports = {"8888/tcp": [{"HostPort": str(port)}]}
         self.id = self.short_id = f"container-{port}"
-        self._process = server.Process(["/bin/sh", "-c", f"echo started; exec {command}"], ready="started",
-                                       environment=environment, directory=directory)
+        self._process = server.Process(
+            ["/bin/sh", "-c", f"echo started; exec {command}"],
+            ready="started",
+            environment=environment,
+            directory=directory,
+        )
 
     @property
     def output(self):

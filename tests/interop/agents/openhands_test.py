@@ -18,8 +18,10 @@ from peers import known_to_fail_on
 from wire import is_idle, wait_until_code_is_taken
 
 SECONDS = 60
-PNG = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5Erk"
-       "Jggg==")
+PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5Erk"
+    "Jggg=="
+)
 
 
 class JupyterKernel:
@@ -34,20 +36,39 @@ class JupyterKernel:
         body = tornado.escape.json_encode({"name": "python"})
         response = await self.client.fetch(f"{self.base_url}/api/kernels", method="POST", body=body)
         self.kernel_id = tornado.escape.json_decode(response.body)["id"]
-        self.socket_url = f"ws{self.base_url.removeprefix('http')}/api/kernels/{self.kernel_id}/channels"
+        self.socket_url = (
+            f"ws{self.base_url.removeprefix('http')}/api/kernels/{self.kernel_id}/channels"
+        )
         request = tornado.httpclient.HTTPRequest(url=self.socket_url)
         self.socket = await tornado.websocket.websocket_connect(request)
         await self.execute(r"%colors nocolor")
 
     async def execute(self, code, seconds=SECONDS):
         self.msg_id = msg_id = uuid.uuid4().hex
-        await self.socket.write_message(json.dumps({
-            "header": {"username": "", "version": "5.0", "session": "", "msg_id": msg_id,
-                       "msg_type": "execute_request"},
-            "parent_header": {}, "channel": "shell",
-            "content": {"code": code, "silent": False, "store_history": False, "user_expressions": {},
-                        "allow_stdin": False},
-            "metadata": {}, "buffers": {}}))
+        await self.socket.write_message(
+            json.dumps(
+                {
+                    "header": {
+                        "username": "",
+                        "version": "5.0",
+                        "session": "",
+                        "msg_id": msg_id,
+                        "msg_type": "execute_request",
+                    },
+                    "parent_header": {},
+                    "channel": "shell",
+                    "content": {
+                        "code": code,
+                        "silent": False,
+                        "store_history": False,
+                        "user_expressions": {},
+                        "allow_stdin": False,
+                    },
+                    "metadata": {},
+                    "buffers": {},
+                }
+            )
+        )
         outputs = []
         self.seen_idle = False
         while True:
@@ -65,14 +86,18 @@ class JupyterKernel:
             elif kind in ("execute_result", "display_data"):
                 outputs.append(content["data"]["text/plain"])
                 if "image/png" in content["data"]:
-                    outputs.append(f"\n![image](data:image/png;base64,{content['data']['image/png']})\n")
+                    outputs.append(
+                        f"\n![image](data:image/png;base64,{content['data']['image/png']})\n"
+                    )
             elif kind == "execute_reply":
                 break
         return "".join(outputs)
 
     async def interrupt(self):
         body = json.dumps({"kernel_id": self.kernel_id})
-        await self.client.fetch(f"{self.base_url}/api/kernels/{self.kernel_id}/interrupt", method="POST", body=body)
+        await self.client.fetch(
+            f"{self.base_url}/api/kernels/{self.kernel_id}/interrupt", method="POST", body=body
+        )
 
     async def think(self):
         await asyncio.to_thread(wait_until_code_is_taken, self.socket_url)
@@ -90,9 +115,18 @@ class OpenHandsTest(unittest.IsolatedAsyncioTestCase):
         cls.port = server.free_port()
         # Q28: it waits for a line with "at" in it.
         cls.gateway = server.Process(
-            ["python", "-m", "jupyter", "kernelgateway", "--KernelGatewayApp.ip=127.0.0.1",
-             f"--KernelGatewayApp.port={cls.port}"],
-            ready=r"\bat\b", environment=environment, directory=None)
+            [
+                "python",
+                "-m",
+                "jupyter",
+                "kernelgateway",
+                "--KernelGatewayApp.ip=127.0.0.1",
+                f"--KernelGatewayApp.port={cls.port}",
+            ],
+            ready=r"\bat\b",
+            environment=environment,
+            directory=None,
+        )
         cls.addClassCleanup(cls.gateway.stop)
 
     async def asyncSetUp(self):
@@ -116,7 +150,8 @@ class OpenHandsTest(unittest.IsolatedAsyncioTestCase):
     @known_to_fail_on(jupyter_kernel_gateway="passes on what the kernel said")
     async def test_q19_a_picture_without_a_text_has_one(self):
         output = await self.kernel.execute(
-            f'from IPython.display import display\ndisplay({{"image/png": "{PNG}"}}, raw=True)')
+            f'from IPython.display import display\ndisplay({{"image/png": "{PNG}"}}, raw=True)'
+        )
         self.assertIn(f"data:image/png;base64,{PNG}", output)
 
     async def test_q14_code_that_takes_too_long_is_interrupted(self):
@@ -133,8 +168,16 @@ class OpenToTheWorldTest(unittest.TestCase):
     def test_q16_without_a_token_it_does_not_serve_the_whole_network_unasked(self):
         with local_gateway.installed() as environment:
             refused = subprocess.run(
-                ["jupyter-kernelgateway", "--KernelGatewayApp.ip=0.0.0.0", f"--KernelGatewayApp.port={server.free_port()}"],
-                env=environment, capture_output=True, text=True, timeout=20)
+                [
+                    "jupyter-kernelgateway",
+                    "--KernelGatewayApp.ip=0.0.0.0",
+                    f"--KernelGatewayApp.port={server.free_port()}",
+                ],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=20,
+            )
             self.assertNotEqual(refused.returncode, 0)
             self.assertRegex(refused.stderr, "(?i)token")
 

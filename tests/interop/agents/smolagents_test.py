@@ -31,7 +31,9 @@ class SmolagentsTest(unittest.TestCase):
     def test_q2_q3_q6_state_is_kept_though_each_step_has_its_own_connection(self):
         self.executor("count = 1")
         output = self.executor("count += 1\nprint('counted')\ncount")
-        self.assertEqual((output.output, output.logs, output.is_final_answer), ("2", "counted\n", False))
+        self.assertEqual(
+            (output.output, output.logs, output.is_final_answer), ("2", "counted\n", False)
+        )
 
     def test_an_error_is_raised_with_its_traceback(self):
         with self.assertRaisesRegex(AgentError, "ZeroDivisionError"):
@@ -45,10 +47,14 @@ class SmolagentsTest(unittest.TestCase):
 
     def test_q20_a_final_answer_comes_back_as_it_was_sent(self):
         self.executor.send_tools({"final_answer": FinalAnswerTool()})
-        answer = self.executor('final_answer({"text": "\\x1b[31mred\\x1b[0m ä" * 20_000, "n": [1, 2.5, None]})')
+        answer = self.executor(
+            'final_answer({"text": "\\x1b[31mred\\x1b[0m ä" * 20_000, "n": [1, 2.5, None]})'
+        )
         self.assertTrue(answer.is_final_answer)
         wait_until_code_is_taken(self.executor.ws_url)
-        self.assertEqual(answer.output, {"text": "\x1b[31mred\x1b[0m ä" * 20_000, "n": [1, 2.5, None]})
+        self.assertEqual(
+            answer.output, {"text": "\x1b[31mred\x1b[0m ä" * 20_000, "n": [1, 2.5, None]}
+        )
 
     def test_logs_of_many_lines_are_complete(self):
         output = self.executor("for n in range(3000): print(n)")

@@ -17,7 +17,12 @@ headers = {"Authorization": f"token {token}"}
 
 def fetch(method, path, body=None):
     return tornado.httpclient.AsyncHTTPClient().fetch(
-        url + path, method=method, headers=headers, body=None if body is None else json.dumps(body), request_timeout=60)
+        url + path,
+        method=method,
+        headers=headers,
+        body=None if body is None else json.dumps(body),
+        request_timeout=60,
+    )
 
 
 class Kernel:
@@ -38,11 +43,26 @@ class Kernel:
 
     async def send(self, msg_type, content, channel="shell"):
         msg_id = uuid.uuid4().hex
-        header = {"msg_id": msg_id, "msg_type": msg_type, "session": self.session, "username": "", "version": "5.3",
-                  "date": "2026-11-21T07:34:00.123456Z"}
-        await self.socket.write_message(json.dumps({
-            "header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": channel,
-            "buffers": []}))
+        header = {
+            "msg_id": msg_id,
+            "msg_type": msg_type,
+            "session": self.session,
+            "username": "",
+            "version": "5.3",
+            "date": "2026-11-21T07:34:00.123456Z",
+        }
+        await self.socket.write_message(
+            json.dumps(
+                {
+                    "header": header,
+                    "parent_header": {},
+                    "metadata": {},
+                    "content": content,
+                    "channel": channel,
+                    "buffers": [],
+                }
+            )
+        )
         return msg_id
 
     async def receive(self):
@@ -65,8 +85,14 @@ class Kernel:
         return answers
 
     async def execute(self, code):
-        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {},
-                   "allow_stdin": True, "stop_on_error": False}
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": True,
+            "stop_on_error": False,
+        }
         return await self.send("execute_request", content)
 
 
@@ -97,7 +123,9 @@ async def main():
     assert text(await kernel.answers_to(asked)) == "typed\n"
     print("asked for input")
 
-    running = await kernel.execute("import time\nprint('on', flush=True)\nwhile True: time.sleep(0.05)")
+    running = await kernel.execute(
+        "import time\nprint('on', flush=True)\nwhile True: time.sleep(0.05)"
+    )
     while (await kernel.receive())["msg_type"] != "stream":
         pass
     assert (await fetch("POST", f"{path}/interrupt", {})).code == 204
@@ -112,7 +140,10 @@ async def main():
     print("restarted")
 
     lines = "".join(f"line {n}\n" for n in range(2000))
-    assert text(await again.answers_to(await again.execute("for n in range(2000): print('line', n)"))) == lines
+    assert (
+        text(await again.answers_to(await again.execute("for n in range(2000): print('line', n)")))
+        == lines
+    )
     print("printed much")
 
     models = json.loads((await fetch("GET", "/api/kernels")).body)

@@ -43,13 +43,30 @@ async function startLab() {
   const [JUPYTER_CONFIG_DIR, JUPYTER_DATA_DIR, JUPYTER_RUNTIME_DIR, HOME] = places;
   const child = spawn(
     path.join(cache, 'jupyter', 'bin', 'python'),
-    ['-m', 'jupyterlab', '--allow-root', '--no-browser', '--ServerApp.ip=127.0.0.1', `--ServerApp.port=${port}`,
-      '--ServerApp.port_retries=0', '--IdentityProvider.token=lab', `--ServerApp.root_dir=${root}`,
-      `--gateway-url=${gateway.url}`, `--GatewayClient.auth_token=${gateway.token}`,
-      '--LabApp.news_url=', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate'],
+    [
+      '-m',
+      'jupyterlab',
+      '--allow-root',
+      '--no-browser',
+      '--ServerApp.ip=127.0.0.1',
+      `--ServerApp.port=${port}`,
+      '--ServerApp.port_retries=0',
+      '--IdentityProvider.token=lab',
+      `--ServerApp.root_dir=${root}`,
+      `--gateway-url=${gateway.url}`,
+      `--GatewayClient.auth_token=${gateway.token}`,
+      '--LabApp.news_url=',
+      '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate',
+    ],
     {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env.PATH, JUPYTER_CONFIG_DIR, JUPYTER_DATA_DIR, JUPYTER_RUNTIME_DIR, HOME },
+      env: {
+        PATH: process.env.PATH,
+        JUPYTER_CONFIG_DIR,
+        JUPYTER_DATA_DIR,
+        JUPYTER_RUNTIME_DIR,
+        HOME,
+      },
     },
   );
   const exited = once(child, 'exit');
@@ -83,8 +100,16 @@ before(async () => {
     executablePath: '/usr/bin/chromium',
     headless: false, // that would be another browser; see the first argument
     viewport: { width: 1280, height: 1100 },
-    args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: [
+      '--headless=new',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
   });
   page = browser.pages()[0] ?? (await browser.newPage());
   page.setDefaultTimeout(45 * second);
@@ -116,7 +141,10 @@ test('a notebook with a plot is run by clicking, and asks for input', async () =
   const notebook = page.locator('.jp-NotebookPanel');
   await notebook.waitFor();
   // The indicator in the notebook says idle before there is a kernel; the status bar does not.
-  await page.locator('#jp-main-statusbar').getByText(/Python 3 .*\| Idle/).waitFor();
+  await page
+    .locator('#jp-main-statusbar')
+    .getByText(/Python 3 .*\| Idle/)
+    .waitFor();
   try {
     await menu('Run', 'Run All Cells');
     const cells = notebook.locator('.jp-CodeCell');
@@ -142,7 +170,12 @@ test('a notebook with a plot is run by clicking, and asks for input', async () =
     await question.press('Enter');
     const answer = cells.nth(2).locator('.jp-OutputArea-output', { hasText: 'Hello Galileo' });
     await answer.waitFor();
-    assert.equal(await notebook.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]').count(), 0);
+    assert.equal(
+      await notebook
+        .locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]')
+        .count(),
+      0,
+    );
   } finally {
     await screenshot('jupyterlab-plot');
   }
@@ -154,7 +187,8 @@ test('a restart from the menu forgets the state, and the notebook runs again', a
   await menu('Kernel', 'Restart Kernel and Clear Outputs of All Cells');
   await page.locator('.jp-Dialog .jp-mod-accept').click();
   await page.waitForFunction(
-    () => document.querySelectorAll('.jp-NotebookPanel .jp-RenderedImage img').length === 0);
+    () => document.querySelectorAll('.jp-NotebookPanel .jp-RenderedImage img').length === 0,
+  );
   await menu('Run', 'Run All Cells');
   await page.locator('.jp-NotebookPanel .jp-RenderedImage img').waitFor();
   assert.equal(await count.nth(0).innerText(), '[1]:');
@@ -170,9 +204,13 @@ test('the kernel ran at the gateway, and a shutdown from the menu ends it there'
   const kernels = async () => (await gateway.request('GET', '/api/kernels')).json();
   assert.equal((await kernels()).length, 1);
   await menu('Kernel', 'Shut Down Kernel');
-  await within(30, 'the kernel to be gone', (async () => {
-    while ((await kernels()).length > 0) {
-      await page.waitForTimeout(100);
-    }
-  })());
+  await within(
+    30,
+    'the kernel to be gone',
+    (async () => {
+      while ((await kernels()).length > 0) {
+        await page.waitForTimeout(100);
+      }
+    })(),
+  );
 });

@@ -13,12 +13,12 @@ const { ServerConnection, KernelManager, KernelSpecManager } = services;
 console.debug = () => {};
 console.warn = () => {};
 
-// A poll that is disposed of leaves its timer running, for up to a minute; the test would not end.
-const { Poll } = require('@lumino/polling');
-const disposePoll = Poll.prototype.dispose;
-Poll.prototype.dispose = function () {
-  clearTimeout(this._timeout);
-  disposePoll.call(this);
+// The library leaves timers behind, for up to five minutes: of polls that were disposed of, of
+// connections that were lost. They must not keep a finished test from ending.
+const { setTimeout: setAnyTimeout } = globalThis;
+globalThis.setTimeout = (callback, milliseconds, ...more) => {
+  const timer = setAnyTimeout(callback, milliseconds, ...more);
+  return milliseconds > 5_000 ? timer.unref() : timer;
 };
 
 /** How a websocket may carry messages: as the library prefers, or as servers did before 2022. */
@@ -30,7 +30,10 @@ class LegacyWebSocket extends NodeWebSocket {
   }
 }
 
-export function settingsFor(server, { port = server.url.split(':').pop(), framing = framings[0] } = {}) {
+export function settingsFor(
+  server,
+  { port = server.url.split(':').pop(), framing = framings[0] } = {},
+) {
   return ServerConnection.makeSettings({
     baseUrl: `http://127.0.0.1:${port}/`,
     wsUrl: `ws://127.0.0.1:${port}/`,
@@ -105,7 +108,12 @@ export async function execute(kernel, code, { onStdin, onMessage, seconds = 60, 
 }
 
 const outputTypes = new Set([
-  'stream', 'display_data', 'update_display_data', 'execute_result', 'error', 'clear_output',
+  'stream',
+  'display_data',
+  'update_display_data',
+  'execute_result',
+  'error',
+  'clear_output',
 ]);
 
 export const typesOf = (messages) => messages.map((message) => message.header.msg_type);
@@ -122,6 +130,8 @@ export function textOf(messages, name = 'stdout') {
 export async function expectWorking(kernel) {
   const { outputs } = await execute(kernel, 'print(6 * 7)');
   if (textOf(outputs) !== '42\n') {
-    throw new Error(`the kernel answered ${JSON.stringify(outputs.map((output) => output.content))}`);
+    throw new Error(
+      `the kernel answered ${JSON.stringify(outputs.map((output) => output.content))}`,
+    );
   }
 }

@@ -3,7 +3,16 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { within } from '../support/gateway.mjs';
-import { emitted, execute, expectWorking, framings, services, settingsFor, startWorld, textOf } from './client.mjs';
+import {
+  emitted,
+  execute,
+  expectWorking,
+  framings,
+  services,
+  settingsFor,
+  startWorld,
+  textOf,
+} from './client.mjs';
 
 let world;
 let one;
@@ -21,22 +30,32 @@ after(() => world.stop());
 /** What a client receives until the execution that `parent` names is idle. */
 function receivedBy(client, isDone) {
   const messages = [];
-  const idle = emitted(client.anyMessage, 'the other client to see it end', ({ msg, direction }) => {
-    if (direction === 'recv') {
-      messages.push(msg);
-    }
-    return msg.channel === 'iopub' && msg.content.execution_state === 'idle' && isDone(messages);
-  });
+  const idle = emitted(
+    client.anyMessage,
+    'the other client to see it end',
+    ({ msg, direction }) => {
+      if (direction === 'recv') {
+        messages.push(msg);
+      }
+      return msg.channel === 'iopub' && msg.content.execution_state === 'idle' && isDone(messages);
+    },
+  );
   return idle.then(() => messages);
 }
 
 test('each sees the outputs of what the other executes, replies go to the one that asked', async () => {
-  for (const [asking, watching] of [[one, two], [two, one]]) {
+  for (const [asking, watching] of [
+    [one, two],
+    [two, one],
+  ]) {
     const watched = receivedBy(watching, (messages) => textOf(messages) === 'seen by both\n');
     const { outputs } = await execute(asking, 'print("seen by both")');
     assert.equal(textOf(outputs), 'seen by both\n');
     const messages = await watched;
-    assert.ok(messages.every((message) => message.channel === 'iopub'), 'a reply went astray');
+    assert.ok(
+      messages.every((message) => message.channel === 'iopub'),
+      'a reply went astray',
+    );
     const input = messages.find((message) => message.header.msg_type === 'execute_input');
     assert.equal(input.content.code, 'print("seen by both")');
     assert.equal(input.parent_header.session, asking.clientId);
@@ -67,9 +86,13 @@ test('input is asked of the one that executes', async () => {
 test('one interrupts what the other executes', async () => {
   let started;
   const running = new Promise((resolve) => (started = resolve));
-  const result = execute(two, 'import time\nprint("go", flush=True)\nwhile True: time.sleep(0.05)', {
-    onMessage: (message) => message.header.msg_type === 'stream' && started(),
-  });
+  const result = execute(
+    two,
+    'import time\nprint("go", flush=True)\nwhile True: time.sleep(0.05)',
+    {
+      onMessage: (message) => message.header.msg_type === 'stream' && started(),
+    },
+  );
   await within(20, 'the code to run', running);
   await one.interrupt();
   assert.equal((await result).reply.ename, 'KeyboardInterrupt');
@@ -84,10 +107,16 @@ test('one that leaves while its code runs does not disturb the other', async () 
   const third = world.connect(one);
   await expectWorking(third);
   const watched = receivedBy(one, (messages) => textOf(messages) === 'start\nend\n');
-  const future = third.requestExecute({ code: 'import time\nprint("start", flush=True)\ntime.sleep(0.5)\nprint("end")' });
-  await within(20, 'the code to run', new Promise((resolve) => {
-    future.onIOPub = (message) => message.header.msg_type === 'stream' && resolve();
-  }));
+  const future = third.requestExecute({
+    code: 'import time\nprint("start", flush=True)\ntime.sleep(0.5)\nprint("end")',
+  });
+  await within(
+    20,
+    'the code to run',
+    new Promise((resolve) => {
+      future.onIOPub = (message) => message.header.msg_type === 'stream' && resolve();
+    }),
+  );
   third.dispose();
   await watched;
   await expectWorking(one);
@@ -102,7 +131,9 @@ test('twenty clients all see the same output once', async () => {
     }),
   );
   const line = 'to all of you\n';
-  const watched = crowd.map((client) => receivedBy(client, (messages) => textOf(messages).includes(line)));
+  const watched = crowd.map((client) =>
+    receivedBy(client, (messages) => textOf(messages).includes(line)),
+  );
   await execute(one, `print(${JSON.stringify(line.trim())})`);
   for (const messages of await Promise.all(watched)) {
     assert.equal(textOf(messages), line);

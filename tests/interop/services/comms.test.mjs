@@ -17,7 +17,8 @@ def on_open(comm, opened):
 get_ipython().kernel.comm_manager.register_target("mirror", on_open)
 `;
 
-const bytesOf = (buffer) => Buffer.from(buffer.buffer ?? buffer, buffer.byteOffset ?? 0, buffer.byteLength);
+const bytesOf = (buffer) =>
+  Buffer.from(buffer.buffer ?? buffer, buffer.byteOffset ?? 0, buffer.byteLength);
 
 /** Collects what a comm receives; `next()` waits for one message more. */
 function inboxOf(comm) {
@@ -84,7 +85,10 @@ for (const [name, framing] of [
     test('a comm opened by the client is answered', async () => {
       const { comm, next } = await openMirror({ hello: ['w', 1, null] });
       const message = await next();
-      assert.deepEqual(message.content.data, { 'opened with': { hello: ['w', 1, null] }, buffers: 0 });
+      assert.deepEqual(message.content.data, {
+        'opened with': { hello: ['w', 1, null] },
+        buffers: 0,
+      });
       closeUnseen(comm);
     });
 
@@ -96,9 +100,10 @@ for (const [name, framing] of [
       comm.send({ n: 1 }, {}, [all.buffer, new ArrayBuffer(0), few.buffer]);
       const message = await next();
       assert.deepEqual(message.content.data, { got: { n: 1 }, sizes: [3, 0, 256] });
-      assert.deepEqual(message.buffers.map((buffer) => bytesOf(buffer)), [
-        Buffer.from(few).reverse(), Buffer.alloc(0), Buffer.from(all).reverse(),
-      ]);
+      assert.deepEqual(
+        message.buffers.map((buffer) => bytesOf(buffer)),
+        [Buffer.from(few).reverse(), Buffer.alloc(0), Buffer.from(all).reverse()],
+      );
       closeUnseen(comm);
     });
 
@@ -160,9 +165,13 @@ test('a comm is served while code runs, on a subshell of a current kernel', asyn
   assert.ok(kernel.supportsSubshells);
   let started;
   const running = new Promise((resolve) => (started = resolve));
-  const result = execute(kernel, 'import time\nprint("runs", flush=True)\nwhile not "released" in globals(): time.sleep(0.02)', {
-    onMessage: (message) => message.header.msg_type === 'stream' && started(),
-  });
+  const result = execute(
+    kernel,
+    'import time\nprint("runs", flush=True)\nwhile not "released" in globals(): time.sleep(0.02)',
+    {
+      onMessage: (message) => message.header.msg_type === 'stream' && started(),
+    },
+  );
   await within(30, 'the code to run', running);
   const comm = kernel.createComm('mirror');
   const next = inboxOf(comm);

@@ -9,9 +9,12 @@ before(async () => (world = await startWorld()));
 after(() => world.stop());
 
 test('what happens to kernels is told to subscribers', async () => {
-  const events = world.keep(new services.EventManager({ serverSettings: settingsFor(world.server), standby: 'never' }));
+  const events = world.keep(
+    new services.EventManager({ serverSettings: settingsFor(world.server), standby: 'never' }),
+  );
   const seen = [];
-  const isAction = (event) => event.schema_id === 'https://events.jupyter.org/jupyter_server/kernel_actions/v1';
+  const isAction = (event) =>
+    event.schema_id === 'https://events.jupyter.org/jupyter_server/kernel_actions/v1';
   events.stream.connect((_, event) => isAction(event) && seen.push(event));
   // Nothing tells when the subscription holds; the start of some kernel will.
   let told;
@@ -32,7 +35,11 @@ test('what happens to kernels is told to subscribers', async () => {
         ['restart', () => kernel.restart()],
         ['shutdown', () => kernel.shutdown()],
       ]) {
-        const event = emitted(events.stream, `the ${action}`, (e) => isAction(e) && e.action === action);
+        const event = emitted(
+          events.stream,
+          `the ${action}`,
+          (e) => isAction(e) && e.action === action,
+        );
         await act();
         assert.equal((await event).kernel_id, told.kernel_id);
       }

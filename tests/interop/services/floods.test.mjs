@@ -23,7 +23,9 @@ for (const framing of framings) {
     after(() => kernel.shutdown());
 
     test('20,000 prints arrive as 20,000 lines in order', knownToFailOn(dropped), async () => {
-      const { outputs } = await execute(kernel, 'for n in range(20_000): print(n)', { seconds: 90 });
+      const { outputs } = await execute(kernel, 'for n in range(20_000): print(n)', {
+        seconds: 90,
+      });
       assert.equal(textOf(outputs), numbered(20_000));
     });
 
@@ -63,23 +65,29 @@ for (const framing of framings) {
       'code of 20 MB is executed',
       knownToFailOn({ jupyter_server: 'closes a websocket that sends more than 10 MB' }),
       async () => {
-        const { outputs } = await execute(kernel, `len("${'z'.repeat(20_000_000)}")`, { seconds: 60 });
+        const { outputs } = await execute(kernel, `len("${'z'.repeat(20_000_000)}")`, {
+          seconds: 60,
+        });
         assert.equal(outputs[0].content.data['text/plain'], '20000000');
       },
     );
   });
 }
 
-test('100,000 lines, each its own message, of a kernel that never drops any', knownToFailOn(dropped), async (t) => {
-  const name = 'perijove-echo';
-  const { kernelspecs } = await (await world.server.request('GET', '/api/kernelspecs')).json();
-  if (!(name in kernelspecs)) {
-    t.skip(`JUPYTER_PATH has no kernelspec ${name}`);
-    return;
-  }
-  const kernel = await world.startKernel({ name });
-  const { outputs } = await execute(kernel, 'lines 100000', { seconds: 90 });
-  // Of a Python kernel this cannot be asked: its socket holds 1,000 messages and drops the rest.
-  assert.equal(textOf(outputs), Array.from({ length: 100_000 }, (_, n) => `${n + 1}\n`).join(''));
-  await kernel.shutdown();
-});
+test(
+  '100,000 lines, each its own message, of a kernel that never drops any',
+  knownToFailOn(dropped),
+  async (t) => {
+    const name = 'perijove-echo';
+    const { kernelspecs } = await (await world.server.request('GET', '/api/kernelspecs')).json();
+    if (!(name in kernelspecs)) {
+      t.skip(`JUPYTER_PATH has no kernelspec ${name}`);
+      return;
+    }
+    const kernel = await world.startKernel({ name });
+    const { outputs } = await execute(kernel, 'lines 100000', { seconds: 90 });
+    // Of a Python kernel this cannot be asked: its socket holds 1,000 messages and drops the rest.
+    assert.equal(textOf(outputs), Array.from({ length: 100_000 }, (_, n) => `${n + 1}\n`).join(''));
+    await kernel.shutdown();
+  },
+);

@@ -4,7 +4,14 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { knownToFailOn, within } from '../support/gateway.mjs';
 import {
-  emitted, execute, expectWorking, framings, services, settingsFor, startWorld, textOf,
+  emitted,
+  execute,
+  expectWorking,
+  framings,
+  services,
+  settingsFor,
+  startWorld,
+  textOf,
 } from './client.mjs';
 
 const { KernelAPI, ServerConnection } = services;
@@ -82,7 +89,10 @@ test('the status goes from starting to idle, to busy, to idle', async () => {
   kernel.statusChanged.connect((_, status) => seen.push(status));
   await expectWorking(kernel);
   assert.deepEqual(seen.slice(-2), ['busy', 'idle']);
-  assert.ok(seen.every((status) => ['starting', 'idle', 'busy', 'unknown'].includes(status)), `${seen}`);
+  assert.ok(
+    seen.every((status) => ['starting', 'idle', 'busy', 'unknown'].includes(status)),
+    `${seen}`,
+  );
   await kernel.shutdown();
 });
 
@@ -129,7 +139,10 @@ for (const framing of framings) {
     const { reply } = await execute(kernel, 'lost');
     assert.equal(reply.ename, 'NameError');
     assert.notEqual(await processOf(kernel), before);
-    assert.equal((await KernelAPI.listRunning(settings)).filter((model) => model.id === id).length, 1);
+    assert.equal(
+      (await KernelAPI.listRunning(settings)).filter((model) => model.id === id).length,
+      1,
+    );
     await kernel.shutdown();
   });
 }
@@ -173,7 +186,12 @@ test('a kernel that dies is restarted, which every client is told', async () => 
   const other = world.connect(kernel);
   await expectWorking(other);
   const told = [kernel, other].map((client, index) =>
-    emitted(client.statusChanged, `autorestarting at client ${index}`, (s) => s === 'autorestarting'));
+    emitted(
+      client.statusChanged,
+      `autorestarting at client ${index}`,
+      (s) => s === 'autorestarting',
+    ),
+  );
   execute(kernel, 'import os; os._exit(7)').catch(() => {});
   await Promise.all(told);
   const { reply } = await execute(kernel, 'lost');
@@ -188,9 +206,16 @@ test('what a kernel printed just before it died arrives', async () => {
   await expectWorking(kernel);
   const received = [];
   kernel.anyMessage.connect((_, { msg, direction }) => direction === 'recv' && received.push(msg));
-  const told = emitted(kernel.statusChanged, 'autorestarting', (status) => status === 'autorestarting');
+  const told = emitted(
+    kernel.statusChanged,
+    'autorestarting',
+    (status) => status === 'autorestarting',
+  );
   // The kernel writes to its iopub socket from a thread: give that a moment before it is gone.
-  execute(kernel, 'import os, sys, time\nprint("last words", flush=True)\ntime.sleep(0.3)\nos._exit(1)').catch(() => {});
+  execute(
+    kernel,
+    'import os, sys, time\nprint("last words", flush=True)\ntime.sleep(0.3)\nos._exit(1)',
+  ).catch(() => {});
   await told;
   assert.equal(textOf(received), 'last words\n');
   await expectWorking(kernel);
@@ -199,7 +224,9 @@ test('what a kernel printed just before it died arrives', async () => {
 
 test(
   'a kernel can be shut down while it is being restarted after its death',
-  knownToFailOn({ jupyter_server: 'answers 500, later restarts the kernel and cannot stop itself' }),
+  knownToFailOn({
+    jupyter_server: 'answers 500, later restarts the kernel and cannot stop itself',
+  }),
   async () => {
     const kernel = await world.startKernel();
     const { id } = kernel;
@@ -214,11 +241,15 @@ test(
 
 test(
   'a kernel that cannot start is told dead, and why',
-  knownToFailOn({ jupyter_server: 'its process is gone before the client can ask; says nothing of why' }),
+  knownToFailOn({
+    jupyter_server: 'its process is gone before the client can ask; says nothing of why',
+  }),
   async () => {
     const model = await KernelAPI.startNew({ name: 'unstartable' }, settings);
     const kernel = world.keep(world.manager.connectTo({ model }));
-    const seen = kernel.status === 'dead' || (await emitted(kernel.statusChanged, 'dead', (s) => s === 'dead'));
+    const seen =
+      kernel.status === 'dead' ||
+      (await emitted(kernel.statusChanged, 'dead', (s) => s === 'dead'));
     assert.ok(seen);
     const response = await world.server.request('GET', `/api/kernels/${model.id}`);
     const answer = await response.json();

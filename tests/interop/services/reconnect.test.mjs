@@ -28,11 +28,20 @@ function makeGate() {
   return {
     open: () => fs.writeFile(file, ''),
     reached: () =>
-      within(30, 'the kernel to get there', (async () => {
-        while (!(await fs.access(file).then(() => true, () => false))) {
-          await delay(10);
-        }
-      })()),
+      within(
+        30,
+        'the kernel to get there',
+        (async () => {
+          while (
+            !(await fs.access(file).then(
+              () => true,
+              () => false,
+            ))
+          ) {
+            await delay(10);
+          }
+        })(),
+      ),
     waitInKernel: `while not os.path.exists(${JSON.stringify(file)}): time.sleep(0.01)`,
     openInKernel: `open(${JSON.stringify(file)}, "w").close()`,
   };
@@ -42,8 +51,15 @@ function makeGate() {
 function codeInThreeParts() {
   const [lost, printed, back] = [makeGate(), makeGate(), makeGate()];
   const part = (from) => `for n in range(${from}, ${from + 100}): print("line", n, flush=True)`;
-  const code = ['import os, time', part(0), lost.waitInKernel, part(100), printed.openInKernel,
-    back.waitInKernel, part(200)].join('\n');
+  const code = [
+    'import os, time',
+    part(0),
+    lost.waitInKernel,
+    part(100),
+    printed.openInKernel,
+    back.waitInKernel,
+    part(200),
+  ].join('\n');
   return { code, lost, printed, back };
 }
 
@@ -76,12 +92,20 @@ async function loseAndReturn(kernel, relay) {
   result.catch(() => {});
   await textIs('line 99\n');
   await acknowledged();
-  const gone = emitted(kernel.connectionStatusChanged, 'the loss', (status) => status === 'connecting');
+  const gone = emitted(
+    kernel.connectionStatusChanged,
+    'the loss',
+    (status) => status === 'connecting',
+  );
   relay.cut();
   await gone;
   await lost.open();
   await printed.reached();
-  const returned = emitted(kernel.connectionStatusChanged, 'the return', (status) => status === 'connected');
+  const returned = emitted(
+    kernel.connectionStatusChanged,
+    'the return',
+    (status) => status === 'connected',
+  );
   relay.mend();
   await returned;
   await textIs('line 199\n');
@@ -122,7 +146,9 @@ for (const framing of framings) {
         const other = world.connect(kernel);
         await expectWorking(other);
         const received = [];
-        other.anyMessage.connect((_, { msg, direction }) => direction === 'recv' && received.push(msg));
+        other.anyMessage.connect(
+          (_, { msg, direction }) => direction === 'recv' && received.push(msg),
+        );
         const { outputs } = await loseAndReturn(kernel, relay);
         assert.equal(textOf(outputs), lines(300));
         await expectWorking(other);
@@ -136,12 +162,17 @@ for (const framing of framings) {
       knownToFailOn({ jupyter_server: 'gives up what it kept as soon as another client connects' }),
       async () => {
         let other;
-        const comes = { ...relay, mend: () => {
-          other = world.connect(kernel);
-          // Back only when the other is there.
-          expectWorking(other).catch(() => {});
-          other.connectionStatusChanged.connect((_, status) => status === 'connected' && relay.mend());
-        } };
+        const comes = {
+          ...relay,
+          mend: () => {
+            other = world.connect(kernel);
+            // Back only when the other is there.
+            expectWorking(other).catch(() => {});
+            other.connectionStatusChanged.connect(
+              (_, status) => status === 'connected' && relay.mend(),
+            );
+          },
+        };
         const { outputs } = await loseAndReturn(kernel, comes);
         assert.equal(textOf(outputs), lines(300));
         other.dispose();
@@ -158,7 +189,11 @@ for (const framing of framings) {
       let seen;
       await within(20, 'output', new Promise((resolve) => (seen = resolve)));
       await acknowledged();
-      const gone = emitted(kernel.connectionStatusChanged, 'the loss', (status) => status === 'connecting');
+      const gone = emitted(
+        kernel.connectionStatusChanged,
+        'the loss',
+        (status) => status === 'connecting',
+      );
       relay.cut();
       await gone;
       await lost.open();
@@ -172,10 +207,18 @@ for (const framing of framings) {
     });
 
     test('a connection lost while idle comes back and works', async () => {
-      const gone = emitted(kernel.connectionStatusChanged, 'the loss', (status) => status === 'connecting');
+      const gone = emitted(
+        kernel.connectionStatusChanged,
+        'the loss',
+        (status) => status === 'connecting',
+      );
       relay.cut();
       await gone;
-      const returned = emitted(kernel.connectionStatusChanged, 'the return', (status) => status === 'connected');
+      const returned = emitted(
+        kernel.connectionStatusChanged,
+        'the return',
+        (status) => status === 'connected',
+      );
       relay.mend();
       await returned;
       await expectWorking(kernel);

@@ -12,12 +12,24 @@ let manager;
 before(async () => {
   world = await startWorld();
   settings = settingsFor(world.server);
-  manager = world.keep(new SessionManager({ kernelManager: world.manager, serverSettings: settings, standby: 'never' }));
+  manager = world.keep(
+    new SessionManager({
+      kernelManager: world.manager,
+      serverSettings: settings,
+      standby: 'never',
+    }),
+  );
 });
 after(() => world.stop());
 
 const start = (path, options = {}) =>
-  manager.startNew({ name: path.split('/').pop(), path, type: 'notebook', kernel: { name: 'python3' }, ...options });
+  manager.startNew({
+    name: path.split('/').pop(),
+    path,
+    type: 'notebook',
+    kernel: { name: 'python3' },
+    ...options,
+  });
 
 test('a session is started with a kernel, found by its path, and ends with it', async () => {
   const session = await start('a dir/näme.ipynb');
@@ -114,7 +126,10 @@ test('a shutdown of what is already gone is no error', async () => {
 
 test('a kernelspec that does not exist is an error that names it, and leaves no session', async () => {
   await assert.rejects(
-    SessionAPI.startSession({ name: 'n', path: 'bad.ipynb', type: 'notebook', kernel: { name: 'pyhton3' } }, settings),
+    SessionAPI.startSession(
+      { name: 'n', path: 'bad.ipynb', type: 'notebook', kernel: { name: 'pyhton3' } },
+      settings,
+    ),
     (error) => {
       assert.ok(error instanceof ServerConnection.ResponseError);
       assert.match(error.message, /pyhton3/);

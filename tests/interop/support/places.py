@@ -31,7 +31,9 @@ def server_kind():
 def perijove_binary():
     binary = os.environ.get("PERIJOVE_BIN")
     if not binary:
-        raise RuntimeError("set PERIJOVE_BIN to the perijove binary (or PERIJOVE_TEST_PEER to a peer)")
+        raise RuntimeError(
+            "set PERIJOVE_BIN to the perijove binary (or PERIJOVE_TEST_PEER to a peer)"
+        )
     return os.path.abspath(binary)
 
 

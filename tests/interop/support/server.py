@@ -42,10 +42,21 @@ def environment(directory):
     """An environment of their own for a server and its kernels below `directory`."""
     home = places.cache() / "home"  # kept: Matplotlib takes seconds to list the fonts in a new one
     home.mkdir(parents=True, exist_ok=True)
-    result = {name: os.environ[name] for name in ("PATH", "LANG", "TZ", "ASAN_OPTIONS", "TSAN_OPTIONS",
-                                                  "UBSAN_OPTIONS") if name in os.environ}
-    for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME",
-                 "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "TMPDIR"):
+    result = {
+        name: os.environ[name]
+        for name in ("PATH", "LANG", "TZ", "ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")
+        if name in os.environ
+    }
+    for name in (
+        "XDG_RUNTIME_DIR",
+        "XDG_STATE_HOME",
+        "XDG_DATA_HOME",
+        "XDG_CONFIG_HOME",
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "JUPYTER_DATA_DIR",
+        "TMPDIR",
+    ):
         place = directory / name.lower().removeprefix("xdg_")
         place.mkdir(mode=0o700, exist_ok=True)
         result[name] = str(place)
@@ -57,17 +68,37 @@ def environment(directory):
 def _command(kind, token, arguments):
     if kind == "perijove":
         access = ["--token", token] if token else ["--no-auth"]
-        return [places.perijove_binary(), "serve", "--ip", "127.0.0.1", "--port", "0", *access, *arguments]
+        return [
+            places.perijove_binary(),
+            "serve",
+            "--ip",
+            "127.0.0.1",
+            "--port",
+            "0",
+            *access,
+            *arguments,
+        ]
     if kind == "jupyter_server":
-        return [str(places.installed("jupyter", "bin", "jupyter-server")), "--allow-root",
-                "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={free_port()}",
-                "--ServerApp.port_retries=0", "--ServerApp.open_browser=False",
-                f"--IdentityProvider.token={token}", *arguments]
+        return [
+            str(places.installed("jupyter", "bin", "jupyter-server")),
+            "--allow-root",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={free_port()}",
+            "--ServerApp.port_retries=0",
+            "--ServerApp.open_browser=False",
+            f"--IdentityProvider.token={token}",
+            *arguments,
+        ]
     if kind == "jupyter_kernel_gateway":
-        return [str(places.installed("jupyter", "bin", "jupyter-kernelgateway")),
-                "--KernelGatewayApp.ip=127.0.0.1", f"--KernelGatewayApp.port={free_port()}",
-                "--KernelGatewayApp.port_retries=0", f"--KernelGatewayApp.auth_token={token}",
-                "--JupyterWebsocketPersonality.list_kernels=True", *arguments]
+        return [
+            str(places.installed("jupyter", "bin", "jupyter-kernelgateway")),
+            "--KernelGatewayApp.ip=127.0.0.1",
+            f"--KernelGatewayApp.port={free_port()}",
+            "--KernelGatewayApp.port_retries=0",
+            f"--KernelGatewayApp.auth_token={token}",
+            "--JupyterWebsocketPersonality.list_kernels=True",
+            *arguments,
+        ]
     raise ValueError(f"there is no peer '{kind}'")
 
 
@@ -85,9 +116,16 @@ class Process:
         self._lines = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
-            command, env=environment, cwd=directory, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-            preexec_fn=_end_with_parent)
+            command,
+            env=environment,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            preexec_fn=_end_with_parent,
+        )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.ready = self.wait_for_line(ready, START_SECONDS)
@@ -126,8 +164,10 @@ class Process:
                     break
                 self._changed.wait(remaining)
         self.stop()
-        raise RuntimeError(f"{'ended' if ended else f'no line in {seconds} s'} before /{pattern}/: "
-                           f"{self.command}\n{self.output}")
+        raise RuntimeError(
+            f"{'ended' if ended else f'no line in {seconds} s'} before /{pattern}/: "
+            f"{self.command}\n{self.output}"
+        )
 
     def stop(self):
         """Ends it with SIGTERM; an error when that does not end it, or it ends badly."""
@@ -143,7 +183,9 @@ class Process:
         self._reader.join(10)
         self._process.stdout.close()
         if forced and places.server_kind() == "perijove":
-            raise RuntimeError(f"still running {STOP_SECONDS} s after SIGTERM: {self.command}\n{self.output}")
+            raise RuntimeError(
+                f"still running {STOP_SECONDS} s after SIGTERM: {self.command}\n{self.output}"
+            )
         return self._process.returncode
 
 
@@ -195,8 +237,12 @@ class Server(Remote):
             ready = r"(http://127\.0\.0\.1:(\d+))"
             if token and self.kind == "perijove":  # its line is to be opened as it stands
                 ready += rf"/\S*\?token={token}"
-            self._process = Process(_command(self.kind, token, arguments), ready=ready,
-                                    environment=self.environment, directory=work)
+            self._process = Process(
+                _command(self.kind, token, arguments),
+                ready=ready,
+                environment=self.environment,
+                directory=work,
+            )
         except BaseException:
             shutil.rmtree(self.directory, ignore_errors=True)
             raise
@@ -253,8 +299,18 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("arguments", nargs="*")
     with Server(arguments=parser.parse_args().arguments) as server:
-        print(json.dumps({"url": server.url, "token": server.token, "pid": server.pid,
-                          "kind": server.kind, "directory": str(server.directory)}), flush=True)
+        print(
+            json.dumps(
+                {
+                    "url": server.url,
+                    "token": server.token,
+                    "pid": server.pid,
+                    "kind": server.kind,
+                    "directory": str(server.directory),
+                }
+            ),
+            flush=True,
+        )
         sys.stdin.read()
 
 

@@ -12,16 +12,26 @@ DEADLINE_SECONDS = 60
 
 def header(msg_type, **changes):
     """A header as jupyter_client writes it; `changes` replace fields, None removes them."""
-    result = {"msg_id": uuid.uuid4().hex, "msg_type": msg_type, "session": uuid.uuid4().hex,
-              "username": "agent", "version": "5.3", "date": "2026-11-21T07:34:00.123456Z"}
+    result = {
+        "msg_id": uuid.uuid4().hex,
+        "msg_type": msg_type,
+        "session": uuid.uuid4().hex,
+        "username": "agent",
+        "version": "5.3",
+        "date": "2026-11-21T07:34:00.123456Z",
+    }
     result.update(changes)
     return {name: value for name, value in result.items() if value is not None}
 
 
 def message(msg_type, content, *, header_changes=None, channel="shell", buffers=None):
     """A whole message of the JSON framing. `channel` and `buffers` None are left out."""
-    result = {"header": header(msg_type, **(header_changes or {})), "parent_header": {},
-              "metadata": {}, "content": content}
+    result = {
+        "header": header(msg_type, **(header_changes or {})),
+        "parent_header": {},
+        "metadata": {},
+        "content": content,
+    }
     if channel is not None:
         result["channel"] = channel
     if buffers is not None:
@@ -30,8 +40,14 @@ def message(msg_type, content, *, header_changes=None, channel="shell", buffers=
 
 
 def execute_request(code, *, allow_stdin=False, silent=False, **kwargs):
-    content = {"code": code, "silent": silent, "store_history": not silent,
-               "user_expressions": {}, "allow_stdin": allow_stdin, "stop_on_error": True}
+    content = {
+        "code": code,
+        "silent": silent,
+        "store_history": not silent,
+        "user_expressions": {},
+        "allow_stdin": allow_stdin,
+        "stop_on_error": True,
+    }
     return message("execute_request", content, **kwargs)
 
 
@@ -41,7 +57,11 @@ class Wire:
     def __init__(self, server, kernel_id, *, query="", token=True, **options):
         headers = {"Authorization": f"token {server.token}"} if token else {}
         headers.update(options.pop("header", {}))
-        self._open(f"{server.websocket_url}/api/kernels/{kernel_id}/channels{query}", header=headers, **options)
+        self._open(
+            f"{server.websocket_url}/api/kernels/{kernel_id}/channels{query}",
+            header=headers,
+            **options,
+        )
 
     def _open(self, url, **options):
         self.socket = websocket.create_connection(url, timeout=DEADLINE_SECONDS, **options)
@@ -124,7 +144,10 @@ class Wire:
 def wait_until_code_is_taken(url):
     """After an error ipykernel aborts what comes at once. An agent takes its time; tests do not."""
     with Wire.at(url) as wire:
-        while one_of_type(wire.execute("None", silent=True), "execute_reply")["content"]["status"] == "aborted":
+        while (
+            one_of_type(wire.execute("None", silent=True), "execute_reply")["content"]["status"]
+            == "aborted"
+        ):
             pass
 
 
@@ -137,12 +160,17 @@ def is_idle(received):
 
 
 def text_of(messages, name="stdout"):
-    return "".join(each["content"]["text"] for each in messages
-                   if each["msg_type"] == "stream" and each["content"]["name"] == name)
+    return "".join(
+        each["content"]["text"]
+        for each in messages
+        if each["msg_type"] == "stream" and each["content"]["name"] == name
+    )
 
 
 def one_of_type(messages, msg_type):
     found = [each for each in messages if each["msg_type"] == msg_type]
     if len(found) != 1:
-        raise AssertionError(f"{len(found)} of {msg_type} in {[each['msg_type'] for each in messages]}")
+        raise AssertionError(
+            f"{len(found)} of {msg_type} in {[each['msg_type'] for each in messages]}"
+        )
     return found[0]

@@ -95,9 +95,16 @@ TEST(Json, RefusesAByteOrderMarkAndANulByte) {
 }
 
 TEST(Json, RefusesNumbersOutOfRange) {
-  EXPECT_EQ(refusal("1e999"), "JSON number out of range");
-  EXPECT_EQ(refusal("[-1e400]"), "JSON number out of range");
+  EXPECT_EQ(refusal("1e999"), "number overflow");
+  EXPECT_EQ(refusal("[-1e400]"), "number overflow");
   EXPECT_EQ(*parse_json("1e-999"), json(0.0));
+}
+
+TEST(Json, RefusesHalfOfASurrogatePair) {
+  for (const ByteView half :
+       {R"("\ud800")", R"("\udc00")", R"("\ud800\u0041")", R"(["\uDBFFx"])"}) {
+    EXPECT_THAT(refusal(half), HasSubstr("surrogate")) << half;
+  }
 }
 
 TEST(Json, DumpsWithoutWhiteSpace) {
