@@ -86,6 +86,9 @@ void Kernel::receive_iopub(MessagePtr message, const HeaderIds& header, const He
   }
   // ipykernel tells on iopub that somebody asked it to end, over sockets that are not ours, too.
   if (header.msg_type == "shutdown_reply") tell_shutdown(message->parts().content);
+  // The gateway has said it already, as starting or restarting; from the kernel it comes or not,
+  // depending on when the subscription reached it.
+  if (status == "starting" && parent.msg_id.empty()) return;
   const bool idle = status == "idle";
   const std::string parent_id = idle ? std::string(parent.msg_id) : std::string();
   audience_.publish(std::move(message));

@@ -19,7 +19,13 @@ class KernelClientTest(unittest.TestCase):
         cls.addClassCleanup(cls.server.stop)
 
     def client(self, **options):
-        return JupyterKernelClient(server_url=self.server.url, token=self.server.token, **options)
+        # The timeout is how long its end may wait for its own thread, which at times sleeps on.
+        return JupyterKernelClient(
+            server_url=self.server.url,
+            token=self.server.token,
+            client_kwargs={"timeout": 2},
+            **options,
+        )
 
     def test_q15_code_is_executed_with_its_outputs(self):
         with self.client() as kernel:
