@@ -164,13 +164,14 @@ void RuntimeDir::remove_stray(const Stray& stray) {
     if (is_recorded_process(stray.directory, pid)) ::kill(-pid, SIGKILL);
   }
   // A kernel may have ended with its gateway and left behind what it had started.
-  std::error_code ignored;
-  for (const auto& record :
-       fs::directory_iterator(fs::path(stray.directory) / kProcessesName, ignored)) {
-    std::ifstream file(record.path());
+  std::error_code unreadable;
+  for (fs::directory_iterator record(fs::path(stray.directory) / kProcessesName, unreadable);
+       !unreadable && record != fs::directory_iterator(); record.increment(unreadable)) {
+    std::ifstream file(record->path());
     std::string start, marker;
     if (std::getline(file, start) && std::getline(file, marker)) kill_marked(marker);
   }
+  std::error_code ignored;
   fs::remove_all(stray.directory, ignored);
 }
 

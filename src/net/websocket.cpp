@@ -128,6 +128,7 @@ void WebSocket::close(WsClose code, std::string_view reason) {
 }
 
 void WebSocket::abort() {
+  const auto self = shared_from_this();  // the stream drops its share
   stream_->abort();
   ended();
 }

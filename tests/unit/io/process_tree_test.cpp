@@ -111,5 +111,19 @@ TEST_F(ProcessTreeTest, DirectChildrenAreNoOrphans) {
   EXPECT_TRUE(is_running(other_leader));
 }
 
+TEST_F(ProcessTreeTest, KillsWhateverBearsAMarkWhoseverItIs) {
+  const pid_t marked = start_orphan("MARK=kill-marked");
+  const pid_t longer = start_orphan("MARK=kill-marked-not");
+  ASSERT_GT(marked, 0);
+  ASSERT_GT(longer, 0);
+  kill_marked("");
+  EXPECT_TRUE(is_running(marked)) << "the empty mark is nobody's";
+  kill_marked("MARK=kill-marked");
+  int status = 0;
+  EXPECT_EQ(waitpid(marked, &status, 0), marked);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_TRUE(is_running(longer));
+}
+
 }  // namespace
 }  // namespace perijove

@@ -30,13 +30,19 @@ mode_t mode_of(const fs::path& path) {
 // A process in a group of its own that does nothing; killed at the end.
 class Sleeper {
  public:
-  Sleeper() : pid_(fork()) {
-    if (pid_ != 0) {
-      setpgid(pid_, pid_);
-      return;
+  explicit Sleeper(const char* variable = "A=1") : pid_(fork()) {
+    if (pid_ == 0) {
+      setpgid(0, 0);
+      const char* const argv[] = {"/bin/sleep", "1000", nullptr};
+      const char* const env[] = {variable, nullptr};
+      execve(argv[0], const_cast<char* const*>(argv), const_cast<char* const*>(env));
+      _exit(127);
     }
-    setpgid(0, 0);
-    for (;;) pause();
+    setpgid(pid_, pid_);
+    // Until it is executed its environment is still ours.
+    for (std::string name; name != "sleep";) {
+      std::ifstream("/proc/" + std::to_string(pid_) + "/comm") >> name;
+    }
   }
   ~Sleeper() {
     kill(pid_, SIGKILL);
@@ -45,6 +51,13 @@ class Sleeper {
   Sleeper(const Sleeper&) = delete;
   Sleeper& operator=(const Sleeper&) = delete;
   pid_t pid() const { return pid_; }
+
+  /// Waits for its end; it stays a zombie, so that its number stays its own.
+  bool is_killed_at_last() const {
+    siginfo_t info{};
+    return waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) == 0 &&
+           info.si_code == CLD_KILLED && info.si_status == SIGKILL;
+  }
 
  private:
   pid_t pid_;
@@ -59,13 +72,13 @@ class RuntimeDirTest : public ::testing::Test {
   }
 
   // A gateway that started `processes` and was then killed. Returns its directory.
-  std::string killed_gateway(const std::vector<pid_t>& processes) {
+  std::string killed_gateway(const std::vector<pid_t>& processes, const std::string& marker = {}) {
     int ends[2];
     EXPECT_EQ(pipe(ends), 0);
     const pid_t gateway = fork();
     if (gateway == 0) {
       auto directory = RuntimeDir::create(base_);
-      for (const pid_t pid : processes) directory->record_process(pid);
+      for (const pid_t pid : processes) directory->record_process(pid, marker);
       const std::string path = directory->path() + '\n';
       if (write(ends[1], path.data(), path.size()) < 0) _exit(1);
       for (;;) pause();
@@ -196,12 +209,25 @@ TEST_F(RuntimeDirTest, FindsWhatAKilledGatewayLeft) {
   EXPECT_THAT(strays[0].processes, ElementsAre(kernel.pid()));
 
   RuntimeDir::remove_stray(strays[0]);
-  int status = 0;
-  EXPECT_EQ(waitpid(kernel.pid(), &status, 0), kernel.pid());
-  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  EXPECT_TRUE(kernel.is_killed_at_last());
   EXPECT_FALSE(fs::exists(path));
   EXPECT_TRUE(is_running(other.pid()));
   EXPECT_THAT(RuntimeDir::find_strays(base_), IsEmpty());
+}
+
+TEST_F(RuntimeDirTest, WhatAStrayStartedIsEndedByItsMark) {
+  const Sleeper daemon("MARK=of-the-kernel"), other("MARK=of-another");
+  std::string path;
+  {
+    const Sleeper kernel;
+    path = killed_gateway({kernel.pid()}, "MARK=of-the-kernel");
+  }  // it ended with its gateway
+  const auto strays = RuntimeDir::find_strays(base_);
+  ASSERT_EQ(strays.size(), 1u);
+  EXPECT_THAT(strays[0].processes, IsEmpty());
+  RuntimeDir::remove_stray(strays[0]);
+  EXPECT_TRUE(daemon.is_killed_at_last());
+  EXPECT_TRUE(is_running(other.pid()));
 }
 
 TEST_F(RuntimeDirTest, AForgottenProcessIsNobodysStray) {

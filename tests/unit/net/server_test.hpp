@@ -38,7 +38,7 @@ class ServerTest : public ::testing::Test {
     thread_ = std::thread([this] { shard_.run(); });
   }
 
-  ~ServerTest() override {
+  void TearDown() override {
     on_shard([this] {
       server_.reset();
       cleanup();

@@ -382,6 +382,17 @@ TEST_F(WebSocketTest, IsClosedOnlyOnce) {
   EXPECT_TRUE(until_closed());
 }
 
+TEST_F(WebSocketTest, MayBeEndedAtOnce) {
+  TcpClient client = connect();
+  on_shard([this] {
+    WebSocket& socket = *socket_;
+    socket_.reset();  // the connection's is the last share
+    socket.abort();
+    EXPECT_EQ(closed_, 1);
+  });
+  EXPECT_EQ(client.read_to_end(), "");
+}
+
 TEST_F(WebSocketTest, NoticesAClientThatVanishes) {
   for (const bool reset : {true, false}) {
     on_shard([this] { closed_ = 0; });
