@@ -136,10 +136,10 @@ std::optional<std::string> output_of(const SpawnRequest& request) {
   constexpr auto kLimit = std::chrono::seconds(20);
   Shard shard;
   std::string output;
-  std::optional<ExitStatus> ended;
+  std::optional<ProcessExit> ended;
   const auto child = ChildProcess::spawn(
       shard, request, [&](ByteView bytes) { output += bytes; },
-      [&](ExitStatus status) {
+      [&](ProcessExit status) {
         ended = status;
         shard.stop();
       });
@@ -149,7 +149,7 @@ std::optional<std::string> output_of(const SpawnRequest& request) {
     if (!error) shard.stop();
   });
   shard.run();
-  if (!ended || ended->signal != 0 || ended->code != 0) return std::nullopt;
+  if (!ended || ended->code != 0) return std::nullopt;
   return output;
 }
 

@@ -40,7 +40,7 @@ std::string language_of_file(std::string_view file_name) {
 Result<ExecSource> read_markdown(std::string_view text, std::string_view wanted, bool skip_others) {
   ExecSource source;
   source.language = canonical_language(wanted);
-  for (CodeBlock& block : extract_code_blocks(text)) {
+  for (FencedBlock& block : extract_code_blocks(text)) {
     if (is_prose(block.language) || trim(block.code).empty()) continue;
     if (source.language.empty()) source.language = block.language;
     const std::string line = "line " + std::to_string(block.line);

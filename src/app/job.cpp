@@ -126,10 +126,10 @@ class Job::Run {
     options.execution.limit = job_.options_.timeout;
     options.execution.if_stuck =
         job_.options_.allow_errors ? execution::IfStuck::restart : execution::IfStuck::leave;
-    runner_->run(blocks_[index], options, [this](BlockResult result) { block_done(result); });
+    runner_->run(blocks_[index], options, [this](RunResult result) { block_done(result); });
   }
 
-  void block_done(const BlockResult& result) {
+  void block_done(const RunResult& result) {
     const std::size_t index = outcome_.blocks_run++;
     if (input_) input_->cancel();
     observer_.on_block_done(index, result);

@@ -31,7 +31,7 @@ class JobObserver {
   virtual void on_started(const std::string& language_info) = 0;
   virtual void on_block(std::size_t index) = 0;
   virtual void on_output(const Output& output) = 0;
-  virtual void on_block_done(std::size_t index, const BlockResult& result) = 0;
+  virtual void on_block_done(std::size_t index, const RunResult& result) = 0;
   /// Outputs of a block that has ended have changed; the BlockResults show it.
   virtual void on_late_output() = 0;
   /// Code asks for input, and a line of it is being waited for.
@@ -48,7 +48,7 @@ class JobObserver {
 struct JobOutcome {
   std::optional<Error> error;          ///< No kernel, or it did not start: no block was run.
   std::optional<int> signal;           ///< The signal that ended it early.
-  std::optional<BlockResult> failure;  ///< The block whose failure ended it.
+  std::optional<RunResult> failure;  ///< The block whose failure ended it.
   std::size_t blocks_run = 0;
 
   /// 0; 130 and so on after a signal; what SystemExit says; 124 for a block out of time; 1 for any

@@ -144,7 +144,7 @@ void JobReport::save(std::size_t index) {
   }
 }
 
-void JobReport::on_block_done(std::size_t index, const BlockResult& result) {
+void JobReport::on_block_done(std::size_t index, const RunResult& result) {
   console_.status("");
   results_.push_back(result);
   save(index);
@@ -196,7 +196,7 @@ int JobReport::exit_code(const JobOutcome& outcome) const {
 
 std::size_t JobReport::failed_blocks() const {
   return static_cast<std::size_t>(std::count_if(
-      results_.begin(), results_.end(), [](const BlockResult& result) { return !result.ok(); }));
+      results_.begin(), results_.end(), [](const RunResult& result) { return !result.ok(); }));
 }
 
 nlohmann::json JobReport::summary(const JobOutcome& outcome, const Kernelspec& spec) const {
@@ -204,7 +204,7 @@ nlohmann::json JobReport::summary(const JobOutcome& outcome, const Kernelspec& s
   nlohmann::json blocks = nlohmann::json::array();
   bool state_lost = false;
   for (std::size_t i = 0; i < results_.size(); ++i) {
-    const BlockResult& result = results_[i];
+    const RunResult& result = results_[i];
     nlohmann::json block = {{"block", i + 1},
                             {"status", std::string(to_string(result.verdict.outcome))},
                             {"seconds", std::chrono::duration<double>(result.duration).count()},

@@ -34,7 +34,7 @@ class JobReport : public JobObserver {
   void on_started(const std::string&) override {}
   void on_block(std::size_t index) override;
   void on_output(const Output& output) override;
-  void on_block_done(std::size_t index, const BlockResult& result) override;
+  void on_block_done(std::size_t index, const RunResult& result) override;
   void on_late_output() override { late_ = true; }
   void on_prompt(const InputRequest& request) override;
   void on_answer(const InputRequest& request) override;
@@ -54,7 +54,7 @@ class JobReport : public JobObserver {
 
  protected:
   /// The results so far, one for each block that has run.
-  const std::vector<BlockResult>& results() const { return results_; }
+  const std::vector<RunResult>& results() const { return results_; }
   bool late() const { return late_; }
 
   /// Tells what kept results from being stored, the first time only, and remembers it.
@@ -68,7 +68,7 @@ class JobReport : public JobObserver {
   Options options_;
   Console console_;
   std::optional<WorkDir> work_dir_;
-  std::vector<BlockResult> results_;
+  std::vector<RunResult> results_;
   std::vector<SavedFile> files_;
   std::optional<Error> failure_;
   TimePoint started_;

@@ -80,7 +80,7 @@ class NotebookReport final : public JobReport {
     write();
   }
 
-  void on_block_done(std::size_t index, const BlockResult& result) override {
+  void on_block_done(std::size_t index, const RunResult& result) override {
     JobReport::on_block_done(index, result);
     set_result(index);
     write();

@@ -134,10 +134,11 @@ class Kernel : public std::enable_shared_from_this<Kernel> {
   void launch(lifecycle::Generation generation);
   void connect();
   void send_own(Channel channel, std::string_view msg_type, ByteView content);
-  void process_exited(lifecycle::Generation generation, ExitStatus status);
-  void feed_exit(lifecycle::Generation generation, const ExitStatus& status);
+  void process_exited(lifecycle::Generation generation, ProcessExit status);
+  void feed_exit(lifecycle::Generation generation, const ProcessExit& status);
   void process_gone(const lifecycle::ProcessGone& gone);
-  void end_requests(const std::string& reason);
+  void end_requests(const std::vector<OutstandingRequest>& requests, std::string_view name,
+                    const std::string& reason);
   void announce(ExecutionState state);
   void complete(const lifecycle::Complete& action);
   std::optional<TimePoint> cull_time() const;

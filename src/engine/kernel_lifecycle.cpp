@@ -28,11 +28,6 @@ std::optional<Duration> idle_timeout_of(const Kernelspec& spec) {
       std::chrono::duration<double>(seconds->get<double>()));
 }
 
-ProcessExit to_process_exit(const ExitStatus& status) {
-  return status.signal != 0 ? ProcessExit::killed_by(status.signal)
-                            : ProcessExit::exited(status.code);
-}
-
 // After a process has ended: how long nothing more may come until what it sent is taken to be
 // whole, and how long that may take in all.
 constexpr auto kQuietAfterExit = std::chrono::milliseconds(2);
@@ -105,11 +100,14 @@ void Kernel::interrupt(Done done) {
     done(Error{Code::failed_precondition, "kernel " + id().str() + " is dead; restart it first"});
     return;
   }
-  if (request_.spec.interrupt_mode == InterruptMode::message) {
-    if (channels_) send_own(Channel::control, "interrupt_request", "{}");
-  } else if (launched_ && lifecycle_.state() == lifecycle::State::ready) {
-    // Only a ready kernel: SIGINT ends one that has not installed its handler yet.
-    launched_->interrupt();
+  // Only a ready kernel: SIGINT ends one that has not installed its handler yet, and nothing runs
+  // in it that could be interrupted.
+  if (lifecycle_.state() == lifecycle::State::ready) {
+    if (request_.spec.interrupt_mode == InterruptMode::message) {
+      if (channels_) send_own(Channel::control, "interrupt_request", "{}");
+    } else if (launched_) {
+      launched_->interrupt();
+    }
   }
   if (hooks_.on_event) hooks_.on_event("interrupt", "");
   done({});
@@ -196,7 +194,7 @@ void Kernel::launch(lifecycle::Generation generation) {
       self.log_tail_.erase(0, self.log_tail_.size() - limits::kKernelLogBytesMax);
     }
   });
-  events.on_exit = with_self([generation](Kernel& self, const ExitStatus& status) {
+  events.on_exit = with_self([generation](Kernel& self, const ProcessExit& status) {
     self.process_exited(generation, status);
   });
   launched_ = provisioner_.launch(shard_, request_, std::move(events));
@@ -235,10 +233,10 @@ HeaderFields Kernel::own_header(std::string_view msg_type) const {
 
 // What the dead process has sent may still be on its way through libzmq: its last words, and the
 // shutdown_reply that makes its end a wanted one. So: go on once nothing has come for a moment.
-void Kernel::process_exited(lifecycle::Generation generation, ExitStatus status) {
+void Kernel::process_exited(lifecycle::Generation generation, ProcessExit status) {
   struct Drain : std::enable_shared_from_this<Drain> {
     explicit Drain(boost::asio::io_context& loop) : timer(loop) {}
-    void wait(const std::weak_ptr<Kernel>& weak, lifecycle::Generation of, ExitStatus status) {
+    void wait(const std::weak_ptr<Kernel>& weak, lifecycle::Generation of, ProcessExit status) {
       timer.expires_after(kQuietAfterExit);
       timer.async_wait([self = shared_from_this(), weak, of, status](const auto& error) {
         const auto kernel = weak.lock();
@@ -263,9 +261,9 @@ void Kernel::process_exited(lifecycle::Generation generation, ExitStatus status)
 }
 
 // A process that ends before it has bound its sockets was never launched, as the lifecycle sees it.
-void Kernel::feed_exit(lifecycle::Generation generation, const ExitStatus& status) {
+void Kernel::feed_exit(lifecycle::Generation generation, const ProcessExit& status) {
   if (endpoints_) {
-    feed(lifecycle::ProcessExited{generation, to_process_exit(status)});
+    feed(lifecycle::ProcessExited{generation, status});
   } else {
     feed(lifecycle::LaunchFailed{
         generation, Error{Code::unavailable, "the kernel's process " + describe(status) +
@@ -281,18 +279,22 @@ void Kernel::process_gone(const lifecycle::ProcessGone& gone) {
   channels_.reset();
   route_all(reply_hold_.release_all());
   audience_.for_each([&](KernelListener& listener) { listener.on_process_gone(gone.reason); });
-  end_requests(gone.reason);
+  end_requests(requests_.take_all(), "KernelDied", gone.reason);
+  for (auto& queue : pending_) queue.clear();
+  pending_bytes_ = 0;
   activity_.forget_busy(shard_.now());
 }
 
 // Every request ends: whoever waits for a reply gets one, and whoever waits for idle gets that too.
-void Kernel::end_requests(const std::string& reason) {
+void Kernel::end_requests(const std::vector<OutstandingRequest>& requests, std::string_view name,
+                          const std::string& reason) {
+  if (requests.empty()) return;
   nlohmann::json content = {
-      {"status", "error"}, {"ename", "KernelDied"}, {"evalue", reason}, {"traceback", {reason}}};
+      {"status", "error"}, {"ename", name}, {"evalue", reason}, {"traceback", {reason}}};
   const std::string error_content = dump_json(content);
   content["execution_count"] = 0;
   const std::string reply_content = dump_json(content);
-  for (const OutstandingRequest& request : requests_.take_all()) {
+  for (const OutstandingRequest& request : requests) {
     constexpr std::string_view kRequest = "_request";
     if (!request.msg_type.ends_with(kRequest)) continue;
     const std::string reply_type =
@@ -310,8 +312,6 @@ void Kernel::end_requests(const std::string& reason) {
                                      R"({"execution_state":"idle"})"));
     }
   }
-  for (auto& queue : pending_) queue.clear();
-  pending_bytes_ = 0;
 }
 
 void Kernel::announce(ExecutionState state) {
@@ -375,6 +375,7 @@ void Kernel::set_timer() {
   consider(lifecycle_.next_deadline());
   consider(activity_.next_deadline());
   consider(reply_hold_.next_deadline());
+  consider(requests_.next_deadline());
   consider(cull_time());
   if (next == timer_at_) return;
   // A later time needs no new wait: when the old one fires it looks again.
@@ -397,6 +398,8 @@ void Kernel::on_timer() {
   const TimePoint now = shard_.now();
   activity_.on_deadline(now);
   route_all(reply_hold_.on_deadline(now));
+  end_requests(requests_.take_unanswered(now), "NoReply",
+               "the kernel has finished this request without a reply");
   const auto cull = cull_time();
   if (cull && *cull <= now) {
     culling_ = true;

@@ -94,6 +94,7 @@ void Kernel::receive_iopub(MessagePtr message, const HeaderIds& header, const He
   audience_.publish(std::move(message));
   if (!idle) return;
   route_all(reply_hold_.on_idle(parent_id));
+  requests_.idle_seen(parent_id, shard_.now());
 }
 
 void Kernel::receive_reply(MessagePtr message, const HeaderIds& header, const HeaderIds& parent) {

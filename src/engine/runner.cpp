@@ -54,7 +54,7 @@ std::string_view error_name(Outcome outcome) {
 
 }  // namespace
 
-std::optional<ErrorOutput> BlockResult::error() const {
+std::optional<ErrorOutput> RunResult::error() const {
   const std::vector<Output> outputs = collected->outputs();
   for (auto output = outputs.rbegin(); output != outputs.rend(); ++output) {
     if (const auto* error = std::get_if<ErrorOutput>(&*output)) return *error;
@@ -133,11 +133,11 @@ void BlockRunner::run(std::string_view code, const BlockOptions& options, Done d
 
 void BlockRunner::cancel() { feed(execution::Cancel{}); }
 
-BlockResult BlockRunner::abandon() {
+RunResult BlockRunner::abandon() {
   assert(running());
   const auto ended = std::move(current_);
   timer_.cancel();
-  BlockResult result;
+  RunResult result;
   result.verdict = {Outcome::cancelled, true, "it was given up while it ran"};
   result.duration = shard_.now() - ended->started;
   result.collected = ended->collector;
@@ -309,7 +309,7 @@ void BlockRunner::finish(execution::Verdict verdict) {
   if (missed_ > 0) {
     add_note(std::to_string(std::exchange(missed_, 0)) + " messages of the kernel were lost");
   }
-  BlockResult result{.verdict = std::move(verdict),
+  RunResult result{.verdict = std::move(verdict),
                      .duration = shard_.now() - ended->started,
                      .collected = ended->collector,
                      .asked_exit = ended->asked_exit};

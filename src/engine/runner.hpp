@@ -21,7 +21,7 @@ struct BlockOptions {
 };
 
 /// What running one code block gave.
-struct BlockResult {
+struct RunResult {
   execution::Verdict verdict;
   Duration duration{};
   /// Its outputs, which may still grow: while this is shared, late output of the block's threads
@@ -56,7 +56,7 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
     /// Answer with answer_input(). Null: code is told that there is no input, and fails.
     std::function<void(const InputRequest&)> on_input;
   };
-  using Done = std::function<void(BlockResult)>;
+  using Done = std::function<void(RunResult)>;
 
   BlockRunner(Shard& shard, std::shared_ptr<Kernel> kernel, Events events);
   ~BlockRunner() override;
@@ -73,7 +73,7 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
 
   /// Gives up the running block as it is, without a word to the kernel, and returns what there is
   /// of its result: for a caller that is about to end the kernel. `done` is not called.
-  BlockResult abandon();
+  RunResult abandon();
 
   /// The user's answer to the last InputRequest; ignored when none waits.
   void answer_input(std::string_view text);

@@ -54,4 +54,8 @@ bool SessionStore::erase(const SessionId& id) {
   return std::erase_if(sessions_, [&](const Session& each) { return each.id == id; }) > 0;
 }
 
+void SessionStore::erase_of(const KernelId& kernel) {
+  std::erase_if(sessions_, [&](const Session& each) { return each.kernel == kernel; });
+}
+
 }  // namespace perijove

@@ -36,6 +36,8 @@ class SessionStore {
   /// Replaces the session of the same id; false when there is none.
   bool update(const Session& session);
   bool erase(const SessionId& id);
+  /// Erases all that are bound to this kernel.
+  void erase_of(const KernelId& kernel);
 
  private:
   void drop_orphans();

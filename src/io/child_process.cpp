@@ -94,12 +94,6 @@ Result<std::string> find_program(const SpawnRequest& request) {
   return Error{Code::not_found, "program '" + name.string() + "' not found; searched: " + searched};
 }
 
-std::string describe(const ExitStatus& status) {
-  if (status.signal == 0) return "exited with code " + std::to_string(status.code);
-  return "was killed by signal " + std::to_string(status.signal) + " (" + strsignal(status.signal) +
-         ")";
-}
-
 // Shared with the waits on the loop, which may outlive the ChildProcess by one turn.
 struct ChildProcess::State : std::enable_shared_from_this<State> {
   explicit State(Shard& owner) : shard(owner), pidfd(owner.loop()), output(owner.loop()) {}
@@ -149,12 +143,8 @@ struct ChildProcess::State : std::enable_shared_from_this<State> {
       watch_exit();
       return;
     }
-    ExitStatus status;
-    if (info.si_code == CLD_EXITED) {
-      status.code = info.si_status;
-    } else {
-      status.signal = info.si_status;
-    }
+    const ProcessExit status = info.si_code == CLD_EXITED ? ProcessExit::exited(info.si_status)
+                                                          : ProcessExit::killed_by(info.si_status);
     kill_processes();
     constexpr int kReadsAtEnd = 64;
     drain(kReadsAtEnd);
@@ -192,7 +182,7 @@ struct ChildProcess::State : std::enable_shared_from_this<State> {
   boost::asio::posix::stream_descriptor output;
   OnOutput on_output;
   OnExit on_exit;
-  std::optional<ExitStatus> exit_status;
+  std::optional<ProcessExit> exit_status;
   bool abandoned = false;
 };
 
@@ -274,7 +264,7 @@ ChildProcess::~ChildProcess() {
 
 pid_t ChildProcess::pid() const { return state_->pid; }
 std::string ChildProcess::marker() const { return kMarkerName + ("=" + state_->marker); }
-const std::optional<ExitStatus>& ChildProcess::exit_status() const { return state_->exit_status; }
+const std::optional<ProcessExit>& ChildProcess::exit_status() const { return state_->exit_status; }
 
 void ChildProcess::signal_group(int signal) {
   if (!state_->exit_status) ::kill(-state_->pid, signal);

@@ -12,18 +12,10 @@
 
 #include "base/bytes.hpp"
 #include "io/shard.hpp"
+#include "model/process_exit.hpp"
 #include "perijove/result.hpp"
 
 namespace perijove {
-
-/// How a process ended: by itself with a code, or by a signal.
-struct ExitStatus {
-  int code = 0;
-  int signal = 0;  ///< 0 when it ended by itself.
-};
-
-/// "exited with code 3", "was killed by signal 9 (Killed)".
-std::string describe(const ExitStatus& status);
 
 /// What to start. The process gets a session and group of its own, exactly this environment and one
 /// variable that marks its descendants as ours (PERIJOVE_PROCESS), standard input from /dev/null,
@@ -36,15 +28,15 @@ struct SpawnRequest {
   std::string work_dir;
 };
 
-/// The file that `request` would run: argv[0], looked for in the PATH of `env` unless it has a slash; a
-/// relative one begins in `work_dir`. not_found names what was searched.
+/// The file that `request` would run: argv[0], looked for in the PATH of `env` unless it has a
+/// slash; a relative one begins in `work_dir`. not_found names what was searched.
 Result<std::string> find_program(const SpawnRequest& request);
 
 /// A child with everything it forked. Destroying it kills the whole group at once unless the
 /// process has ended; so nothing runs on without an owner. Shard thread only.
 class ChildProcess {
  public:
-  using OnExit = std::function<void(ExitStatus)>;
+  using OnExit = std::function<void(ProcessExit)>;
   using OnOutput = std::function<void(ByteView)>;
 
   /// Errors: not_found (no such program or directory), resource_exhausted, internal; each names the
@@ -59,7 +51,7 @@ class ChildProcess {
   /// "NAME=value" in the environment of the process and of what it starts: whose they are.
   std::string marker() const;
   /// Set once on_exit was called.
-  const std::optional<ExitStatus>& exit_status() const;
+  const std::optional<ProcessExit>& exit_status() const;
 
   /// To every process of the group (an interrupt must reach what a cell started, too).
   void signal_group(int signal);

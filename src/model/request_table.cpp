@@ -22,11 +22,31 @@ bool RequestTable::remove(ByteView msg_id) {
   const auto request = found->second;
   by_id_.erase(found);  // before the text that its key views
   requests_.erase(request);
+  while (!due_.empty() && find(due_.front().msg_id) == nullptr) due_.pop_front();
   return true;
+}
+
+void RequestTable::idle_seen(ByteView msg_id, TimePoint now) {
+  if (find(msg_id) != nullptr) due_.push_back({now + kReplyAfterIdle, std::string(msg_id)});
+}
+
+std::vector<OutstandingRequest> RequestTable::take_unanswered(TimePoint now) {
+  std::vector<OutstandingRequest> unanswered;
+  while (!due_.empty() && due_.front().at <= now) {
+    const std::string msg_id = due_.front().msg_id;
+    unanswered.push_back(*find(msg_id));
+    remove(msg_id);
+  }
+  return unanswered;
+}
+
+std::optional<TimePoint> RequestTable::next_deadline() const {
+  return due_.empty() ? std::nullopt : std::optional(due_.front().at);
 }
 
 std::vector<OutstandingRequest> RequestTable::take_all() {
   by_id_.clear();
+  due_.clear();
   std::vector<OutstandingRequest> all(std::make_move_iterator(requests_.begin()),
                                       std::make_move_iterator(requests_.end()));
   requests_.clear();

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <optional>
 #include <string>
@@ -9,6 +11,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/time.hpp"
 #include "model/journal.hpp"
 #include "protocol/channel.hpp"
 
@@ -40,6 +43,20 @@ class RequestTable {
   /// Its reply has come. True when it was outstanding.
   bool remove(ByteView msg_id);
 
+  /// The kernel says that it is done with this request. When its reply does not follow within
+  /// kReplyAfterIdle, it never will: an ipykernel that is interrupted before it runs the first line
+  /// of a cell says idle and does not reply.
+  void idle_seen(ByteView msg_id, TimePoint now);
+
+  /// Takes out those whose reply has not followed in time.
+  std::vector<OutstandingRequest> take_unanswered(TimePoint now);
+
+  /// When take_unanswered is to be called next; nullopt while no reply is due.
+  std::optional<TimePoint> next_deadline() const;
+
+  /// 5 s; replies come within microseconds of idle, behind a flood within a second.
+  static constexpr Duration kReplyAfterIdle = std::chrono::seconds(5);
+
   /// Takes all of them out, oldest first: the process that owed the replies is gone.
   std::vector<OutstandingRequest> take_all();
 
@@ -47,7 +64,13 @@ class RequestTable {
 
  private:
   std::size_t requests_max_;
+  struct Due {
+    TimePoint at;
+    std::string msg_id;
+  };
+
   std::list<OutstandingRequest> requests_;  // oldest first
+  std::deque<Due> due_;                     // the first is always outstanding
   std::unordered_map<std::string_view, std::list<OutstandingRequest>::iterator> by_id_;
 };
 

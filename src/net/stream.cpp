@@ -188,7 +188,8 @@ std::uint64_t Stream::acknowledged_bytes() const {
               &unacknowledged) != 0) {
     return written_bytes_;
   }
-  // The end of our side, once it is on its way, counts as one byte too.
+  // The end of our side counts as one byte more, and is the last to be acknowledged.
+  if (unacknowledged > 0 && shut_down_) --unacknowledged;
   return written_bytes_ - std::min(written_bytes_, static_cast<std::uint64_t>(unacknowledged));
 }
 
@@ -237,6 +238,7 @@ void Stream::abort_when_stuck() {
 // moment.
 void Stream::linger() {
   boost::system::error_code ignored;
+  shut_down_ = true;
   socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
   paused_ = false;
   wait_readable();

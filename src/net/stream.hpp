@@ -97,6 +97,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool waiting_readable_ = false;
   bool waiting_writable_ = false;
   bool finishing_ = false;
+  bool shut_down_ = false;  // our side has been ended
 };
 
 }  // namespace perijove

@@ -137,8 +137,8 @@ class Lines {
   std::size_t number_ = 0;
 };
 
-CodeBlock read_block(const Fence& fence, Lines& lines) {
-  CodeBlock block;
+FencedBlock read_block(const Fence& fence, Lines& lines) {
+  FencedBlock block;
   block.info = fence.info;
   block.language = canonical_language(info_language(fence.info));
   block.line = lines.number();
@@ -159,8 +159,8 @@ CodeBlock read_block(const Fence& fence, Lines& lines) {
 
 }  // namespace
 
-std::vector<CodeBlock> extract_code_blocks(std::string_view markdown) {
-  std::vector<CodeBlock> blocks;
+std::vector<FencedBlock> extract_code_blocks(std::string_view markdown) {
+  std::vector<FencedBlock> blocks;
   Lines lines(markdown);
   while (const auto line = lines.next()) {
     if (const auto fence = opening_fence(*line)) blocks.push_back(read_block(*fence, lines));
@@ -169,7 +169,7 @@ std::vector<CodeBlock> extract_code_blocks(std::string_view markdown) {
 }
 
 std::string first_code_or_text(std::string_view markdown) {
-  for (CodeBlock& block : extract_code_blocks(markdown)) {
+  for (FencedBlock& block : extract_code_blocks(markdown)) {
     if (block.language.empty() || block.language == "python") return std::move(block.code);
   }
   return std::string(trim(markdown));

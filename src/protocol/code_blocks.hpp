@@ -7,7 +7,7 @@
 namespace perijove {
 
 /// One fenced code block of a markdown text.
-struct CodeBlock {
+struct FencedBlock {
   std::string language;   ///< Canonical, see canonical_language(); empty when the fence names none.
   std::string code;       ///< Lines joined by LF, without the last line break.
   std::string info;       ///< The fence's info string as it stands: `python title="x"`.
@@ -23,7 +23,7 @@ struct CodeBlock {
 /// CommonMark, because models write so: a fence may be indented at will or stand behind a list
 /// marker. Gives what AutoGen's extractor gives (all blocks, code without its last line break), but
 /// does not end a block early at the shorter fence in it or at the one in an indented docstring.
-std::vector<CodeBlock> extract_code_blocks(std::string_view markdown);
+std::vector<FencedBlock> extract_code_blocks(std::string_view markdown);
 
 /// The code of the first block that is Python or names no language; without one the whole text
 /// without white space around it, for replies that are nothing but code.

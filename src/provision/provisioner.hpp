@@ -41,7 +41,7 @@ struct LaunchEvents {
   /// Bytes of its standard output and error: not Jupyter messages, but what explains a death.
   std::function<void(ByteView)> on_output;
   /// The process has ended and everything it started has been killed. Once.
-  std::function<void(ExitStatus)> on_exit;
+  std::function<void(ProcessExit)> on_exit;
 };
 
 /// One process (container, pod) of a kernel. Destroying it ends what still runs, at once, and

@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto blocks = extract_code_blocks(text);
   std::size_t total = 0;
   std::size_t line = 0;
-  for (const CodeBlock& block : blocks) {
+  for (const FencedBlock& block : blocks) {
     PERIJOVE_REQUIRE(block.line > line);
     line = block.line;
     total += block.code.size() + block.info.size();

@@ -21,23 +21,25 @@ struct Floor {
 const std::map<std::string, Floor> kFloors = {
     {"base", {{}, {"spdlog/"}}},
     {"protocol", {{"base"}, {"nlohmann/", "openssl/"}}},
+    {"code", {{"base", "protocol"}, {"nlohmann/"}}},
     {"model", {{"base", "protocol"}, {}}},
     {"io", {{"base", "protocol", "model"}, {"boost/asio/", "zmq.hpp"}}},
     {"net", {{"base", "protocol", "model", "io"}, {"boost/asio/", "boost/beast/"}}},
     {"provision", {{"base", "protocol", "model", "io"}, {"boost/asio/", "nlohmann/"}}},
     {"engine",
-     {{"base", "protocol", "model", "io", "net", "provision"}, {"boost/asio/", "nlohmann/"}}},
+     {{"base", "protocol", "model", "io", "net", "provision", "code"},
+      {"boost/asio/", "nlohmann/"}}},
     {"faces",
-     {{"base", "protocol", "model", "io", "net", "provision", "engine"},
+     {{"base", "protocol", "code", "model", "io", "net", "provision", "engine"},
       {"boost/asio/", "nlohmann/"}}},
     {"app",
-     {{"base", "protocol", "model", "io", "net", "provision", "engine", "faces"},
+     {{"base", "protocol", "code", "model", "io", "net", "provision", "engine", "faces"},
       {"boost/asio/", "nlohmann/", "CLI/", "zmq.h"}}},
 };
 
-// base, protocol and model take bytes and time and return values: sockets, threads, files and
+// base, protocol, code and model take bytes and time and return values: sockets, threads, files and
 // clocks belong on floor io and above.
-const std::set<std::string> kPure = {"base", "protocol", "model"};
+const std::set<std::string> kPure = {"base", "protocol", "code", "model"};
 
 const std::set<std::string> kImpureHeaders = {
     // threads
@@ -98,7 +100,7 @@ bool is_third_party(std::string_view target) {
 // The lowest floor that may include this library, for the complaint.
 std::string home_of(const std::string& target) {
   for (const char* floor :
-       {"base", "protocol", "model", "io", "net", "provision", "engine", "faces", "app"}) {
+       {"base", "protocol", "code", "model", "io", "net", "provision", "engine", "faces", "app"}) {
     if (begins_with_one_of(target, kFloors.at(floor).libraries)) return floor;
   }
   return "none";

@@ -171,12 +171,15 @@ void change_session(const CallPtr& call, Session session) {
 
 void delete_session(const CallPtr& call, const Session& session) {
   auto& state = call->state();
-  state.sessions.erase(session.id);
   const auto kernel = state.registry.find(session.kernel);
   if (!kernel) {
+    state.sessions.erase(session.id);
     call->error(410, "Kernel deleted before session");
     return;
   }
+  // Every session of the kernel ends with it. @jupyterlab/services deletes them one by one, takes
+  // 404 for done and throws at 410.
+  state.sessions.erase_of(session.kernel);
   kernel->stop([call](const Result<void>&) { call->empty(204); });
 }
 

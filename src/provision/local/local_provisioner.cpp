@@ -118,7 +118,7 @@ class LocalKernel final : public LaunchedKernel, public std::enable_shared_from_
           const auto self = weak.lock();
           if (self && self->events_.on_output) self->events_.on_output(bytes);
         },
-        [weak](ExitStatus status) {
+        [weak](ProcessExit status) {
           if (const auto self = weak.lock()) self->exited(status);
         });
     if (!process) return process.error();
@@ -169,7 +169,7 @@ class LocalKernel final : public LaunchedKernel, public std::enable_shared_from_
             .signature_scheme = info_.signature_scheme};
   }
 
-  void exited(ExitStatus status) {
+  void exited(ProcessExit status) {
     timer_.cancel();
     runtime_dir_.forget_process(process_->pid());
     if (const auto call = std::exchange(events_.on_exit, nullptr)) call(status);

@@ -67,7 +67,7 @@ TEST(JobExitCode, PutsTheSignalFirst) {
 
 TEST(JobExitCode, Is124OutOfTimeAndOneForOtherFailures) {
   const auto code = [](execution::Outcome outcome) {
-    BlockResult result;
+    RunResult result;
     result.verdict.outcome = outcome;
     result.collected = std::make_shared<OutputCollector>();
     JobOutcome job;

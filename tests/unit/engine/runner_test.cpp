@@ -76,17 +76,17 @@ class BlockRunnerTest : public ::testing::Test {
     return std::make_shared<BlockRunner>(shard_, kernel_, std::move(events));
   }
 
-  BlockResult run(BlockRunner& runner, std::string_view code, const BlockOptions& options = {}) {
-    std::optional<BlockResult> done;
-    runner.run(code, options, [&](BlockResult result) { done = std::move(result); });
+  RunResult run(BlockRunner& runner, std::string_view code, const BlockOptions& options = {}) {
+    std::optional<RunResult> done;
+    runner.run(code, options, [&](RunResult result) { done = std::move(result); });
     EXPECT_TRUE(run_until(shard_.loop(), [&] { return done.has_value(); })) << code;
-    return done ? *done : BlockResult{.verdict = {}, .collected = nullptr};
+    return done ? *done : RunResult{.verdict = {}, .collected = nullptr};
   }
-  BlockResult run(std::string_view code, const BlockOptions& options = {}) {
+  RunResult run(std::string_view code, const BlockOptions& options = {}) {
     return run(*runner_, code, options);
   }
 
-  static std::string text(const BlockResult& result) {
+  static std::string text(const RunResult& result) {
     std::string text;
     for (const Output& output : result.collected->outputs()) {
       if (const auto* stream = std::get_if<StreamOutput>(&output)) text += stream->text;
@@ -127,7 +127,7 @@ class BlockRunnerTest : public ::testing::Test {
 
 TEST_F(BlockRunnerTest, RunsBlocksInOneKernelAndGathersWhatTheyPutOut) {
   EXPECT_TRUE(run("set x 41").ok());
-  const BlockResult result = run("print one\nresult two");
+  const RunResult result = run("print one\nresult two");
   EXPECT_TRUE(result.ok());
   EXPECT_EQ(result.verdict, (execution::Verdict{Outcome::ok, false, ""}));
   EXPECT_EQ(text(result), "one\ntwo\n");
@@ -137,7 +137,7 @@ TEST_F(BlockRunnerTest, RunsBlocksInOneKernelAndGathersWhatTheyPutOut) {
 }
 
 TEST_F(BlockRunnerTest, TellsAnExceptionFromOurOwnFailures) {
-  const BlockResult result = run("error ValueError bad");
+  const RunResult result = run("error ValueError bad");
   EXPECT_EQ(result.verdict.outcome, Outcome::error);
   ASSERT_TRUE(result.error());
   EXPECT_EQ(result.error()->name, "ValueError");
@@ -153,7 +153,7 @@ TEST_F(BlockRunnerTest, AsksWhatTheKernelSpeaks) {
 
 TEST_F(BlockRunnerTest, KeepsTheStateOfABlockThatYieldsAtItsLimit) {
   run("set x 41");
-  const BlockResult result = run("print begun\nsleep 600", limited(std::chrono::milliseconds(50)));
+  const RunResult result = run("print begun\nsleep 600", limited(std::chrono::milliseconds(50)));
   EXPECT_EQ(result.verdict.outcome, Outcome::timed_out);
   EXPECT_FALSE(result.verdict.state_lost);
   EXPECT_EQ(text(run("get x")), "41\n");
@@ -162,12 +162,12 @@ TEST_F(BlockRunnerTest, KeepsTheStateOfABlockThatYieldsAtItsLimit) {
 TEST_F(BlockRunnerTest, RestartsTheKernelOfABlockThatDoesNotYield) {
   run("set x 41");
   const auto options = limited(std::chrono::milliseconds(50), std::chrono::milliseconds(50));
-  const BlockResult result = run("ignore-interrupt on\nsleep 600", options);
+  const RunResult result = run("ignore-interrupt on\nsleep 600", options);
   EXPECT_EQ(result.verdict.outcome, Outcome::timed_out);
   EXPECT_TRUE(result.verdict.state_lost);
   EXPECT_EQ(result.error()->name, "TimedOut");
 
-  const BlockResult next = run("print fresh");
+  const RunResult next = run("print fresh");
   EXPECT_EQ(text(next), "fresh\n") << "it is not lost with the old process";
   EXPECT_FALSE(next.verdict.state_lost) << "that was told already";
   EXPECT_EQ(run("get x").error()->name, "NameError");
@@ -177,19 +177,19 @@ TEST_F(BlockRunnerTest, LeavesAStuckBlockToACallerWhoEndsTheKernel) {
   auto options = limited(std::chrono::milliseconds(50), std::chrono::milliseconds(50));
   options.execution.if_stuck = execution::IfStuck::leave;
   const pid_t before = kernel_pid();
-  const BlockResult result = run("ignore-interrupt on\nsleep 600", options);
+  const RunResult result = run("ignore-interrupt on\nsleep 600", options);
   EXPECT_EQ(result.verdict.outcome, Outcome::timed_out);
   EXPECT_EQ(kernel_pid(), before);
 }
 
 TEST_F(BlockRunnerTest, SaysHowAKernelDiedAndGoesOnInTheNextOne) {
-  const BlockResult result = run("print last words\nsleep 0.1\ndie 3");
+  const RunResult result = run("print last words\nsleep 0.1\ndie 3");
   EXPECT_EQ(result.verdict.outcome, Outcome::died);
   EXPECT_TRUE(result.verdict.state_lost);
   EXPECT_THAT(result.verdict.note, HasSubstr("exited with code 3"));
   EXPECT_EQ(text(result), "last words\n");
 
-  const BlockResult next = run("print fresh");
+  const RunResult next = run("print fresh");
   EXPECT_EQ(text(next), "fresh\n");
   EXPECT_FALSE(next.verdict.state_lost) << "that was told already";
   const auto outputs = result.collected->outputs();
@@ -207,7 +207,7 @@ TEST_F(BlockRunnerTest, TellsTheNextBlockOfADeathInBetween) {
   ASSERT_TRUE(run_until(shard_.loop(), [&] {
     return kernel_->state() == lifecycle::State::ready && kernel_pid() != before;
   }));
-  const BlockResult result = run("print fresh");
+  const RunResult result = run("print fresh");
   EXPECT_TRUE(result.ok());
   EXPECT_TRUE(result.verdict.state_lost);
   EXPECT_THAT(result.verdict.note, HasSubstr("earlier variables are gone"));
@@ -218,14 +218,14 @@ TEST_F(BlockRunnerTest, RunsNothingInAKernelThatWasStopped) {
   bool stopped = false;
   kernel_->stop([&](const Result<void>&) { stopped = true; }, true);
   ASSERT_TRUE(run_until(shard_.loop(), [&] { return stopped; }));
-  const BlockResult result = run("print x");
+  const RunResult result = run("print x");
   EXPECT_EQ(result.verdict.outcome, Outcome::died);
   EXPECT_TRUE(result.verdict.state_lost);
 }
 
 TEST_F(BlockRunnerTest, EndsABlockThatIsCancelled) {
-  std::optional<BlockResult> done;
-  runner_->run("print begun\nsleep 600", {}, [&](BlockResult result) { done = std::move(result); });
+  std::optional<RunResult> done;
+  runner_->run("print begun\nsleep 600", {}, [&](RunResult result) { done = std::move(result); });
   ASSERT_TRUE(run_until(shard_.loop(), [&] { return printed_ == "begun\n"; }));
   runner_->cancel();
   ASSERT_TRUE(run_until(shard_.loop(), [&] { return done.has_value(); }));
@@ -235,9 +235,9 @@ TEST_F(BlockRunnerTest, EndsABlockThatIsCancelled) {
 
 TEST_F(BlockRunnerTest, GivesUpABlockWithWhatThereIs) {
   bool called = false;
-  runner_->run("print begun\nsleep 600", {}, [&](const BlockResult&) { called = true; });
+  runner_->run("print begun\nsleep 600", {}, [&](const RunResult&) { called = true; });
   ASSERT_TRUE(run_until(shard_.loop(), [&] { return printed_ == "begun\n"; }));
-  const BlockResult result = runner_->abandon();
+  const RunResult result = runner_->abandon();
   EXPECT_EQ(text(result), "begun\n");
   EXPECT_FALSE(runner_->running());
   EXPECT_FALSE(called);
@@ -246,7 +246,7 @@ TEST_F(BlockRunnerTest, GivesUpABlockWithWhatThereIs) {
 TEST_F(BlockRunnerTest, AnswersWhatCodeAsks) {
   answer_ = "bob";
   runner_ = make_runner();
-  const BlockResult result = run("input who?\npassword secret?");
+  const RunResult result = run("input who?\npassword secret?");
   EXPECT_EQ(text(result), "bob\nbob\n");
   ASSERT_EQ(asked_.size(), 2u);
   EXPECT_EQ(asked_[0].prompt, "who?");
@@ -255,14 +255,14 @@ TEST_F(BlockRunnerTest, AnswersWhatCodeAsks) {
 }
 
 TEST_F(BlockRunnerTest, LetsNoCodeWaitForInputThatNobodyGives) {
-  const BlockResult result = run("input who?");
+  const RunResult result = run("input who?");
   EXPECT_EQ(result.verdict.outcome, Outcome::error);
   EXPECT_EQ(result.error()->name, "StdinNotImplementedError");
 }
 
 TEST_F(BlockRunnerTest, UpdatesADisplayOfAnEarlierBlock) {
-  const BlockResult first = run("display-id a one");
-  const BlockResult second = run("update-display a two");
+  const RunResult first = run("display-id a one");
+  const RunResult second = run("update-display a two");
   EXPECT_EQ(text(first), "two\n");
   EXPECT_EQ(text(second), "");
   EXPECT_EQ(late_, 1);
@@ -271,14 +271,14 @@ TEST_F(BlockRunnerTest, UpdatesADisplayOfAnEarlierBlock) {
 TEST_F(BlockRunnerTest, HearsNothingOfOtherClients) {
   const auto other = make_runner();
   printed_.clear();
-  const BlockResult result = run(*other, "print other");
+  const RunResult result = run(*other, "print other");
   EXPECT_EQ(text(result), "other\n");
   EXPECT_EQ(printed_, "other\n") << "once, for the runner that ran it";
 }
 
 TEST_F(BlockRunnerTest, CallsNobodyOnceItIsGone) {
   bool called = false;
-  runner_->run("print begun\nsleep 0.05", {}, [&](const BlockResult&) { called = true; });
+  runner_->run("print begun\nsleep 0.05", {}, [&](const RunResult&) { called = true; });
   runner_.reset();
   ASSERT_TRUE(run_until(
       shard_.loop(), [&] { return kernel_->summary().execution_state == ExecutionState::idle; }));
@@ -287,7 +287,7 @@ TEST_F(BlockRunnerTest, CallsNobodyOnceItIsGone) {
 }
 
 TEST_F(BlockRunnerTest, KeepsEveryLineOfAFlood) {
-  const BlockResult result = run("lines 20000");
+  const RunResult result = run("lines 20000");
   const std::string lines = text(result);
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 20'000);
   EXPECT_TRUE(lines.ends_with("\n20000\n"));

@@ -56,7 +56,7 @@ class ChildProcessTest : public ::testing::Test {
   Result<std::unique_ptr<ChildProcess>> try_spawn(const SpawnRequest& request) {
     return ChildProcess::spawn(
         shard_, request, [this](ByteView bytes) { output_ += bytes; },
-        [this](ExitStatus status) {
+        [this](ProcessExit status) {
           EXPECT_FALSE(ended_) << "on_exit is called once";
           ended_ = status;
         });
@@ -100,7 +100,7 @@ class ChildProcessTest : public ::testing::Test {
   testing::TempDir temp_;
   Shard shard_;
   std::string output_;
-  std::optional<ExitStatus> ended_;
+  std::optional<ProcessExit> ended_;
   std::unique_ptr<ChildProcess> child_;
 };
 
@@ -111,7 +111,7 @@ TEST_F(ChildProcessTest, ReportsTheExitCode) {
   EXPECT_FALSE(child_->exit_status());
   ASSERT_TRUE(wait_for_exit());
   EXPECT_EQ(ended_->code, 3);
-  EXPECT_EQ(ended_->signal, 0);
+  EXPECT_FALSE(ended_->signal);
   ASSERT_TRUE(child_->exit_status());
   EXPECT_EQ(child_->exit_status()->code, 3);
   EXPECT_EQ(describe(*ended_), "exited with code 3");
@@ -121,7 +121,7 @@ TEST_F(ChildProcessTest, ReportsTheSignal) {
   spawn("kill -TERM $$");
   ASSERT_TRUE(wait_for_exit());
   EXPECT_EQ(ended_->signal, SIGTERM);
-  EXPECT_EQ(describe(*ended_), "was killed by signal 15 (Terminated)");
+  EXPECT_EQ(describe(*ended_), "was killed by signal 15 (SIGTERM)");
 }
 
 TEST_F(ChildProcessTest, ReportsAKillFromOutside) {
@@ -398,7 +398,7 @@ TEST_F(ChildProcessTest, LeavesTheOthersAlone) {
   std::string other_output;
   auto other = ChildProcess::spawn(
       shard_, shell("setsid sleep 1000 & echo $!; wait"),
-      [&](ByteView bytes) { other_output += bytes; }, [](ExitStatus) {});
+      [&](ByteView bytes) { other_output += bytes; }, [](ProcessExit) {});
   ASSERT_TRUE(other) << other.error();
   ASSERT_TRUE(run_until(shard_.loop(), [&] { return other_output.ends_with('\n'); }));
   spawn("setsid sleep 1000 & exit 0");
@@ -444,7 +444,7 @@ TEST_F(ChildProcessTest, MayBeDestroyedWhileItTellsItsEnd) {
   bool told = false;
   auto spawned = ChildProcess::spawn(
       shard_, shell("exit 0"), [](ByteView) {},
-      [&](ExitStatus) {
+      [&](ProcessExit) {
         child.reset();
         told = true;
       });
@@ -463,7 +463,7 @@ TEST_F(ChildProcessTest, MayBeDestroyedWhileItTellsItsOutput) {
           ++calls;
           child.reset();
         },
-        [](ExitStatus) { ADD_FAILURE() << "told after the end of its owner"; });
+        [](ProcessExit) { ADD_FAILURE() << "told after the end of its owner"; });
     ASSERT_TRUE(spawned) << spawned.error();
     child = *std::move(spawned);
     EXPECT_TRUE(run_until(shard_.loop(), [&] { return calls == 1; }));

@@ -11,16 +11,16 @@ using ::testing::Pair;
 
 std::vector<std::pair<std::string, std::string>> blocks(std::string_view markdown) {
   std::vector<std::pair<std::string, std::string>> found;
-  for (const CodeBlock& block : extract_code_blocks(markdown)) {
+  for (const FencedBlock& block : extract_code_blocks(markdown)) {
     found.emplace_back(block.language, block.code);
   }
   return found;
 }
 
-CodeBlock only(std::string_view markdown) {
+FencedBlock only(std::string_view markdown) {
   const auto found = extract_code_blocks(markdown);
   EXPECT_EQ(found.size(), 1u) << markdown;
-  return found.empty() ? CodeBlock{} : found.front();
+  return found.empty() ? FencedBlock{} : found.front();
 }
 
 TEST(CodeBlocks, AreFoundInOrderWithTheirLanguages) {
@@ -77,7 +77,7 @@ TEST(CodeBlocks, HaveTheLineOfTheirFence) {
 }
 
 TEST(CodeBlocks, WithoutAClosingFenceGoToTheEndAndSaySo) {
-  const CodeBlock block = only("```python\nx = 1\ny = 2");
+  const FencedBlock block = only("```python\nx = 1\ny = 2");
   EXPECT_FALSE(block.closed);
   EXPECT_EQ(block.code, "x = 1\ny = 2");
   EXPECT_FALSE(only("```python").closed);
@@ -109,7 +109,7 @@ TEST(CodeBlocks, TakeTheFirstWordOfTheInfoStringAsLanguage) {
       {"{}", ""},
   };
   for (const auto& [info, language] : rows) {
-    const CodeBlock block = only(std::string("```") + info + "\nx\n```");
+    const FencedBlock block = only(std::string("```") + info + "\nx\n```");
     EXPECT_EQ(block.language, language) << info;
   }
   EXPECT_EQ(only("``` python title=\"a b\" \nx\n```").info, "python title=\"a b\"");
@@ -129,7 +129,7 @@ TEST(CodeBlocks, NameTheirFileInTheFirstLineAndKeepIt) {
       {"# file: job.py", ""},
   };
   for (const auto& [code, file_name] : rows) {
-    const CodeBlock block = only(std::string("```\n") + code + "\n```");
+    const FencedBlock block = only(std::string("```\n") + code + "\n```");
     EXPECT_EQ(block.file_name, file_name) << code;
     EXPECT_EQ(block.code, code);
   }

@@ -63,7 +63,7 @@ class LocalProvisionerTest : public ::testing::Test {
     return {.on_endpoints = [this](const Endpoints& endpoints) { endpoints_.push_back(endpoints); },
             .on_failed = [this](Error error) { failures_.push_back(std::move(error)); },
             .on_output = [this](ByteView bytes) { output_ += bytes; },
-            .on_exit = [this](ExitStatus status) { exits_.push_back(status); }};
+            .on_exit = [this](ProcessExit status) { exits_.push_back(status); }};
   }
 
   void launch(LaunchRequest launched) {
@@ -110,7 +110,7 @@ class LocalProvisionerTest : public ::testing::Test {
   std::vector<Endpoints> endpoints_;
   std::vector<Error> failures_;
   std::string output_;
-  std::vector<ExitStatus> exits_;
+  std::vector<ProcessExit> exits_;
   std::vector<FileDescriptor> sockets_;
 };
 
@@ -166,7 +166,7 @@ TEST_F(LocalProvisionerTest, TellsTheEndpointsWhenAllSocketsAreThere) {
   // A second process, so that time passes in which the sockets were looked for.
   auto other = ChildProcess::spawn(
       shard_, {.argv = {"/bin/sleep", "0.1"}, .env = {}, .work_dir = "/"}, [](ByteView) {},
-      [](ExitStatus) {});
+      [](ProcessExit) {});
   ASSERT_TRUE(other) << other.error();
   ASSERT_TRUE(until([&] { return (*other)->exit_status().has_value(); }));
   EXPECT_THAT(endpoints_, IsEmpty()) << "iopub is missing";
@@ -307,7 +307,7 @@ TEST_F(LocalProvisionerTest, NothingIsLeftWhenItIsDestroyed) {
 
 TEST_F(LocalProvisionerTest, MayBeDestroyedByWhatItTells) {
   LaunchEvents ending = events();
-  ending.on_exit = [this](ExitStatus status) {
+  ending.on_exit = [this](ProcessExit status) {
     exits_.push_back(status);
     kernel_.reset();
   };
