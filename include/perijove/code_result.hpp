@@ -50,8 +50,8 @@ int exit_code(CodeStatus status);
 struct SourceFrame {
   std::string file;  ///< `<cell 4>` for a block that ran as number 4 of its kernel.
   int line = 0;      ///< From 1; 0 when it is not known.
-  std::string function;
-  std::string code;  ///< The line itself; may be empty.
+  std::string function = {};
+  std::string code = {};  ///< The line itself; may be empty.
   bool operator==(const SourceFrame&) const = default;
 };
 
@@ -73,7 +73,7 @@ struct OutputFile {
   std::string path;  ///< Relative to the work directory.
   std::string mime_type;
   std::uint64_t size_bytes = 0;
-  std::string sha256;  ///< Lower-case hexadecimal; empty for a file too large to be read.
+  std::string sha256 = {};  ///< Lower-case hexadecimal; empty for a file too large to be read.
   std::optional<std::uint32_t> width = {};  ///< Of an image, in pixels.
   std::optional<std::uint32_t> height = {};
   enum class Source {
@@ -90,10 +90,10 @@ struct RichOutput {
   std::string text;        ///< Its text/plain, or what stands for it.
   /// The other representations: MIME type -> file in the work directory (an entry of
   /// CodeResult::output_files).
-  std::map<std::string, std::string> files;
+  std::map<std::string, std::string> files = {};
   /// Representations that were asked for in the answer itself: MIME type -> data as in a Jupyter
   /// message (base64 for binary types).
-  std::map<std::string, std::string> inline_data;
+  std::map<std::string, std::string> inline_data = {};
 };
 
 /// How much of a text was left out, and where the whole is.

@@ -29,6 +29,12 @@ Result<void> check_access_options(const ServeOptions& options) {
                    "PERIJOVE_ALLOW_NO_AUTH=1 (or --allow-no-auth)"};
 }
 
+SessionStoreOptions session_store_options(const ServeOptions& options) {
+  SessionStoreOptions store = options.sessions;
+  store.work_root = options.gateway.registry.work_root;
+  return store;
+}
+
 }  // namespace
 
 bool is_loopback(const std::string& ip) {
@@ -68,11 +74,16 @@ GatewayServer::GatewayServer(ServeOptions options, std::unique_ptr<GatewayRuntim
     : options_(std::move(options)),
       runtime_(std::move(runtime)),
       sessions_(runtime_->registry()),
+      code_sessions_(runtime_->shard(), runtime_->registry(), session_store_options(options_)),
       face_(runtime_->shard(), runtime_->registry(), sessions_, options_.face),
+      v1_face_(runtime_->registry(), code_sessions_),
       server_(runtime_->shard(), {.body_bytes_max = options_.body_bytes_max},
               [this](const std::shared_ptr<HttpExchange>& exchange) { face_.handle(exchange); }),
       signals_(runtime_->shard().loop(), SIGINT, SIGTERM) {
   add_unless_ignored(signals_, SIGHUP);
+  face_.mount([this](const CallPtr& call, const PathParts& path) {
+    return v1_face_.handle(call, path);
+  });
 }
 
 GatewayServer::~GatewayServer() = default;
@@ -133,10 +144,13 @@ void GatewayServer::drain() {
   file_.reset();
   log::info("draining", {{"kernels", std::to_string(runtime_->registry().size())}});
   face_.close_websockets(WsClose::service_restart, "the gateway is stopping");
-  runtime_->registry().stop_all([this] {
-    server_.stop_accepting();
-    server_.close_connections();
-    runtime_->shard().stop();
+  runtime_->registry().drain();
+  code_sessions_.stop_all([this] {
+    runtime_->registry().stop_all([this] {
+      server_.stop_accepting();
+      server_.close_connections();
+      runtime_->shard().stop();
+    });
   });
 }
 

@@ -10,7 +10,9 @@
 #include "app/serve_options.hpp"
 #include "app/server_file.hpp"
 #include "engine/sessions.hpp"
+#include "executor/session_store.hpp"
 #include "faces/jupyter/jupyter_face.hpp"
+#include "faces/v1/v1_face.hpp"
 #include "net/http_server.hpp"
 
 namespace perijove {
@@ -52,7 +54,9 @@ class GatewayServer {
   ServeOptions options_;
   std::unique_ptr<GatewayRuntime> runtime_;
   SessionStore sessions_;
+  CodeSessionStore code_sessions_;
   JupyterFace face_;
+  V1Face v1_face_;
   HttpServer server_;
   boost::asio::signal_set signals_;
   std::optional<ServerFile> file_;

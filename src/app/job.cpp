@@ -5,11 +5,11 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <charconv>
 #include <utility>
 
 #include "app/signals.hpp"
 #include "app/standard_input.hpp"
+#include "code/code_error.hpp"
 
 namespace perijove {
 namespace {
@@ -21,16 +21,6 @@ constexpr auto kTick = std::chrono::milliseconds(200);
 constexpr auto kShutdownWait = std::chrono::seconds(3);
 
 }  // namespace
-
-std::optional<int> system_exit_code(const ErrorOutput& error) {
-  if (error.name != "SystemExit") return std::nullopt;
-  if (error.message.empty() || error.message == "None") return 0;
-  long long code = 0;
-  const char* const end = error.message.data() + error.message.size();
-  const auto [stopped, fault] = std::from_chars(error.message.data(), end, code);
-  if (fault != std::errc() || stopped != end) return 1;
-  return static_cast<int>(code & 0xff);
-}
 
 int JobOutcome::exit_code() const {
   if (signal) return 128 + *signal;

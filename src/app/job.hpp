@@ -46,8 +46,8 @@ class JobObserver {
 
 /// How a job ended.
 struct JobOutcome {
-  std::optional<Error> error;          ///< No kernel, or it did not start: no block was run.
-  std::optional<int> signal;           ///< The signal that ended it early.
+  std::optional<Error> error;        ///< No kernel, or it did not start: no block was run.
+  std::optional<int> signal;         ///< The signal that ended it early.
   std::optional<RunResult> failure;  ///< The block whose failure ended it.
   std::size_t blocks_run = 0;
 
@@ -55,10 +55,6 @@ struct JobOutcome {
   /// other failed block; exit_code(Code) for an error of ours.
   int exit_code() const;
 };
-
-/// Python's rule for the argument of sys.exit(): nothing or None is 0, a number is itself (its last
-/// eight bits), anything else 1. nullopt for an error that is not SystemExit.
-std::optional<int> system_exit_code(const ErrorOutput& error);
 
 /// One kernel, made for a list of blocks and ended with it. Interrupted (Ctrl-C, SIGTERM, SIGHUP)
 /// it interrupts the running block, waits for it, and ends in order; interrupted again it kills the

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "code/code_error.hpp"
 #include "protocol/json.hpp"
 
 namespace perijove {

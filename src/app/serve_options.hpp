@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/gateway_options.hpp"
+#include "executor/session_store.hpp"
 #include "faces/jupyter/jupyter_face.hpp"
 
 namespace perijove {
@@ -19,6 +20,7 @@ struct ServeOptions {
   std::string log_level = "info";
   GatewayOptions gateway;
   JupyterFaceOptions face;
+  SessionStoreOptions sessions;
 };
 
 }  // namespace perijove

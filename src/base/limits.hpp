@@ -60,4 +60,17 @@ inline constexpr std::size_t kSocketPathBytesMax = 108;
 /// Signatures remembered per kernel to refuse a replayed message.
 inline constexpr std::size_t kReplayHistoryMax = 8'192;
 
+/// Events of one execution that are kept for those who follow it; older ones are counted as missed.
+inline constexpr std::size_t kExecutionEventsBytesMax = std::size_t{8} * 1024 * 1024;
+/// Executions that wait in one session; one more is refused.
+inline constexpr std::size_t kQueuedExecutionsMax = 1000;
+/// Ended executions that a session keeps to be asked for; the oldest is forgotten.
+inline constexpr std::size_t kFinishedExecutionsMax = 100;
+/// The history of a session; the oldest blocks are forgotten.
+inline constexpr std::size_t kHistoryBytesMax = std::size_t{16} * 1024 * 1024;
+/// Outputs of one block in the history; larger ones are left out of it.
+inline constexpr std::size_t kHistoryEntryBytesMax = std::size_t{4} * 1024 * 1024;
+/// Sessions at a time; one more is refused.
+inline constexpr std::size_t kCodeSessionsMax = 10'000;
+
 }  // namespace perijove::limits

@@ -103,6 +103,8 @@ class Kernel : public std::enable_shared_from_this<Kernel> {
   const Kernelspec& spec() const { return request_.spec; }
   KernelSummary summary() const;
   lifecycle::State state() const { return lifecycle_.state(); }
+  /// How its process ended last; nullopt when it never did.
+  const std::optional<ProcessExit>& last_exit() const { return last_exit_; }
   /// The last bytes that its process wrote to standard output and error.
   const std::string& log_tail() const { return log_tail_; }
   const KernelChannels::Counters* counters() const {
@@ -200,6 +202,7 @@ class Kernel : public std::enable_shared_from_this<Kernel> {
   std::optional<TimePoint> last_disconnect_;
   std::optional<Duration> kernelspec_idle_timeout_;
   bool culling_ = false;
+  std::optional<ProcessExit> last_exit_;
   std::string log_tail_;
 };
 

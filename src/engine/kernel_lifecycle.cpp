@@ -262,6 +262,7 @@ void Kernel::process_exited(lifecycle::Generation generation, ProcessExit status
 
 // A process that ends before it has bound its sockets was never launched, as the lifecycle sees it.
 void Kernel::feed_exit(lifecycle::Generation generation, const ProcessExit& status) {
+  last_exit_ = status;
   if (endpoints_) {
     feed(lifecycle::ProcessExited{generation, status});
   } else {

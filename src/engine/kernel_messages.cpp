@@ -91,6 +91,7 @@ void Kernel::receive_iopub(MessagePtr message, const HeaderIds& header, const He
   if (status == "starting" && parent.msg_id.empty()) return;
   const bool idle = status == "idle";
   const std::string parent_id = idle ? std::string(parent.msg_id) : std::string();
+  if (reply_hold_.held() > 0) reply_hold_.on_output(parent.msg_id, shard_.now());
   audience_.publish(std::move(message));
   if (!idle) return;
   route_all(reply_hold_.on_idle(parent_id));

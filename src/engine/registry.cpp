@@ -80,7 +80,7 @@ Result<std::shared_ptr<Kernel>> KernelRegistry::start(const StartKernel& request
   LaunchRequest launch;
   launch.kernel_id = request.id.value_or(KernelId(make_uuid()));
   launch.spec = (*found)->spec;
-  launch.work_dir = work_dir_for(request);
+  launch.work_dir = request.work_dir.empty() ? work_dir_for(request) : request.work_dir;
   auto environment = make_kernel_environment({.gateway = options_.gateway_env,
                                               .spec = launch.spec,
                                               .client = request.env,
@@ -90,6 +90,7 @@ Result<std::shared_ptr<Kernel>> KernelRegistry::start(const StartKernel& request
                                               .session_name = request.session_name,
                                               .parent_pid = std::to_string(::getpid())});
   launch.env = std::move(environment.variables);
+  for (const auto& [variable, value] : request.session_env) launch.env[variable] = value;
   for (const std::string& ignored : environment.ignored) {
     log::warning("client_env_ignored", {{"name", ignored}});
   }

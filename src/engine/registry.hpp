@@ -29,8 +29,10 @@ struct StartKernel {
   std::string name;            ///< Kernelspec; empty: the default.
   std::optional<KernelId> id;  ///< Of the caller's choice; that of a living kernel returns it.
   Environment env;             ///< From read_client_environment().
+  Environment session_env;     ///< Set on top, whatever clients may set: for a session's own code.
   std::string path;            ///< Of a notebook or directory below work_root; may not exist.
   std::string session_name;    ///< JPY_SESSION_NAME.
+  std::string work_dir;  ///< Absolute and there, of the gateway's own choice; empty: by `path`.
 };
 
 /// A step in a kernel's life, for /api/events and the metrics.

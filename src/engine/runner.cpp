@@ -75,6 +75,8 @@ struct BlockRunner::Current {
   Done done;
   TimePoint started;
   bool asked_exit = false;
+  bool allow_input = false;
+  std::string reply;
 };
 
 BlockRunner::BlockRunner(Shard& shard, std::shared_ptr<Kernel> kernel, Events events)
@@ -116,12 +118,13 @@ void BlockRunner::run(std::string_view code, const BlockOptions& options, Done d
                                        std::move(done), shard_.now());
   earlier_.push_back({msg_id, current_->collector});
 
-  const nlohmann::json content = {{"code", code},
-                                  {"silent", false},
-                                  {"store_history", true},
-                                  {"user_expressions", nlohmann::json::object()},
-                                  {"allow_stdin", events_.on_input != nullptr},
-                                  {"stop_on_error", true}};
+  current_->allow_input = options.allow_input && events_.on_input != nullptr;
+  nlohmann::json content = {{"code", code},
+                            {"silent", options.silent},
+                            {"store_history", options.store_history && !options.silent},
+                            {"allow_stdin", current_->allow_input},
+                            {"stop_on_error", true}};
+  content["user_expressions"] = read_object(options.user_expressions);
   const auto sent = kernel_gone_
                         ? Attachment::Submission::gone
                         : send(Channel::shell, "execute_request", msg_id, dump_json(content), "{}");
@@ -198,7 +201,7 @@ void BlockRunner::receive(const MessagePtr& message) {
   if (!ours) return;
   if (type == "execute_reply") {
     receive_reply(parent->msg_id, content);
-  } else if (type == "input_request" && events_.on_input) {
+  } else if (type == "input_request" && current_->allow_input) {
     // Not the execution's business then: it waits for its user as it would for anything else.
     const nlohmann::json asked = read_object(content);
     input_parent_ = message->parts().header;
@@ -244,6 +247,7 @@ void BlockRunner::ask_user(const InputRequest& request) {
 void BlockRunner::receive_reply(std::string_view parent, ByteView content) {
   const nlohmann::json reply = read_object(content);
   current_->asked_exit = asks_exit(reply);
+  current_->reply = content;
   feed(execution::Message{"execute_reply", parent, json_text(reply, "status")});
 }
 
@@ -310,9 +314,10 @@ void BlockRunner::finish(execution::Verdict verdict) {
     add_note(std::to_string(std::exchange(missed_, 0)) + " messages of the kernel were lost");
   }
   RunResult result{.verdict = std::move(verdict),
-                     .duration = shard_.now() - ended->started,
-                     .collected = ended->collector,
-                     .asked_exit = ended->asked_exit};
+                   .duration = shard_.now() - ended->started,
+                   .collected = ended->collector,
+                   .asked_exit = ended->asked_exit,
+                   .reply = std::move(ended->reply)};
   // Who reads the outputs alone must see that it failed and why.
   if (!result.ok() && !result.error()) {
     const std::string& why = result.verdict.note;

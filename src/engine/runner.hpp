@@ -18,6 +18,11 @@ namespace perijove {
 struct BlockOptions {
   ExecutionOptions execution;
   OutputLimits output_limits;
+  bool silent = false;        ///< No outputs, no count, no history.
+  bool store_history = true;  ///< Counts the block and keeps it in the kernel's history.
+  bool allow_input = true;    ///< Whether Events::on_input, when it is set, is asked.
+  /// The JSON text of an object: names and expressions that are evaluated after the code.
+  std::string user_expressions = "{}";
 };
 
 /// What running one code block gave.
@@ -29,6 +34,8 @@ struct RunResult {
   std::shared_ptr<const OutputCollector> collected;
   /// The code ended the program in order, as Python's exit(): no further block was meant to run.
   bool asked_exit = false;
+  /// The JSON text of the execute_reply's content; empty when there was none.
+  std::string reply = {};
 
   bool ok() const { return verdict.outcome == execution::Outcome::ok; }
   /// The exception that the outputs end with; nullopt when there is none.

@@ -1,5 +1,6 @@
 #include "model/execution.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace perijove::execution {
@@ -61,9 +62,10 @@ std::vector<Action> Execution::on_message(const Message& message, TimePoint now)
     return end(Ended::input, now);
   }
   if (reply_ && idle_) return finish(outcome(), false, note_when_settled());
-  if ((reply_ || idle_) && phase_ != Phase::settling) {
+  if (reply_ || idle_) {
+    if (phase_ != Phase::settling) settling_since_ = now;
     phase_ = Phase::settling;
-    step_at_ = now + options_.settle_wait;
+    step_at_ = std::min(now + options_.settle_wait, settling_since_ + options_.settle_max());
   }
   return {};
 }
@@ -94,7 +96,8 @@ std::vector<Action> Execution::on_deadline(TimePoint now) {
   }
   const std::string stuck = cause() + " and did not yield to two interrupts";
   if (options_.if_stuck == IfStuck::leave) {
-    return finish(outcome(), false, stuck + "; it is still running");
+    phase_ = Phase::finished;
+    return {Finish{{outcome(), false, stuck + "; it is still running", true}}};
   }
   std::vector<Action> actions{RestartKernel{}};
   for (Action& action :
@@ -121,7 +124,7 @@ std::vector<Action> Execution::end(Ended why, TimePoint now) {
 
 std::vector<Action> Execution::finish(Outcome outcome, bool state_lost, std::string note) {
   phase_ = Phase::finished;
-  return {Finish{{outcome, state_lost, std::move(note)}}};
+  return {Finish{{outcome, state_lost, std::move(note), false}}};
 }
 
 Outcome Execution::outcome() const {

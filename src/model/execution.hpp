@@ -41,8 +41,9 @@ enum class Outcome {
 struct Verdict {
   Outcome outcome = Outcome::ok;
   bool state_lost =
-      false;         ///< The variables of earlier code are gone, or will be with the restart.
-  std::string note;  ///< For people; empty when there is nothing to add.
+      false;           ///< The variables of earlier code are gone, or will be with the restart.
+  std::string note;    ///< For people; empty when there is nothing to add.
+  bool stuck = false;  ///< It did not yield and was left running (IfStuck::leave).
 
   bool operator==(const Verdict&) const = default;
 };
@@ -99,9 +100,13 @@ struct ExecutionOptions {
   /// Python takes 10 to 400 ms, cleanup handlers of the code need the rest.
   Duration grace = std::chrono::seconds(5);
 
-  /// How long idle is waited for after the reply, or the reply after idle. 4 s, as nbclient's
-  /// iopub_timeout. Kernels that forget one of them still give a verdict, with a note.
+  /// How long idle is waited for after the reply, or the reply after idle, and after every output
+  /// that still comes meanwhile: behind a flood, iopub is late. 4 s, as nbclient's iopub_timeout.
+  /// Kernels that forget one of them still give a verdict, with a note.
   Duration settle_wait = std::chrono::seconds(4);
+
+  /// That wait in all, for a kernel that forgets one and prints for ever.
+  Duration settle_max() const { return 15 * settle_wait; }
 
   IfStuck if_stuck = IfStuck::restart;
 
@@ -111,7 +116,7 @@ struct ExecutionOptions {
   bool sole_user = true;
 
   /// Longest time from a limit, a cancellation or a refused input to Finish.
-  Duration time_max() const { return 2 * grace + settle_wait; }
+  Duration time_max() const { return 2 * grace + settle_max(); }
 };
 
 /// The state machine. Not thread-safe; it owns nothing but its own memory.
@@ -159,6 +164,7 @@ class Execution {
   std::optional<TimePoint> limit_at_;  ///< End of `limit`.
   std::optional<TimePoint> quiet_at_;  ///< End of `quiet_limit` from the latest message.
   std::optional<TimePoint> step_at_;   ///< End of a grace or of settle_wait.
+  TimePoint settling_since_;
 };
 
 /// `ok`, `timed_out` and so on: the enumerator's own spelling.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <deque>
 #include <optional>
@@ -13,10 +14,12 @@
 namespace perijove {
 
 struct ReplyHoldOptions {
-  /// Longest time that a reply is kept back. 1 s: iopub is behind shell by microseconds to a few
-  /// hundred ms under a flood; a kernel that never says idle costs its clients this once per
-  /// request.
+  /// How long a reply is kept back since it came, and since the latest output of its request:
+  /// behind a flood, iopub is late. 1 s; a kernel that never says idle costs its clients this once
+  /// per request.
   Duration wait = std::chrono::seconds(1);
+  /// The same in all, for a kernel that prints for ever and never says idle.
+  Duration wait_max = std::chrono::seconds(60);
   /// Replies kept back at a time. 1,000; one more lets the oldest go at once. None is ever dropped.
   std::size_t held_max = 1000;
   /// Requests remembered whose idle came before their reply. 1,000; forgetting one costs `wait`.
@@ -47,8 +50,17 @@ class ReplyHold {
       released.push_back(std::move(held_.front().reply));
       held_.pop_front();
     }
-    held_.push_back({std::string(parent_msg_id), std::move(reply), now + options_.wait});
+    held_.push_back({std::string(parent_msg_id), std::move(reply), now + options_.wait,
+                     now + options_.wait_max});
     return released;
+  }
+
+  /// An output of this request has gone out on iopub: its idle cannot be far.
+  void on_output(ByteView parent_msg_id, TimePoint now) {
+    for (Held& held : held_) {
+      if (held.parent_msg_id == parent_msg_id)
+        held.until = std::min(now + options_.wait, held.latest);
+    }
   }
 
   std::vector<Reply> on_idle(ByteView parent_msg_id) {
@@ -73,7 +85,9 @@ class ReplyHold {
   /// When on_deadline is to be called; nullopt while nothing is held.
   std::optional<TimePoint> next_deadline() const {
     if (held_.empty()) return std::nullopt;
-    return held_.front().until;  // All wait equally long, so the oldest is the first.
+    const auto first = std::min_element(
+        held_.begin(), held_.end(), [](const Held& a, const Held& b) { return a.until < b.until; });
+    return first->until;
   }
 
   std::size_t held() const { return held_.size(); }
@@ -83,6 +97,7 @@ class ReplyHold {
     std::string parent_msg_id;
     Reply reply;
     TimePoint until;
+    TimePoint latest;
   };
 
   template <typename Predicate>

@@ -20,9 +20,9 @@ bool RequestTable::remove(ByteView msg_id) {
   const auto found = by_id_.find(msg_id);
   if (found == by_id_.end()) return false;
   const auto request = found->second;
+  std::erase_if(due_, [&](const Due& due) { return due.msg_id == request->msg_id; });
   by_id_.erase(found);  // before the text that its key views
   requests_.erase(request);
-  while (!due_.empty() && find(due_.front().msg_id) == nullptr) due_.pop_front();
   return true;
 }
 

@@ -70,7 +70,7 @@ class RequestTable {
   };
 
   std::list<OutstandingRequest> requests_;  // oldest first
-  std::deque<Due> due_;                     // the first is always outstanding
+  std::deque<Due> due_;                     // outstanding ones only, the earliest first
   std::unordered_map<std::string_view, std::list<OutstandingRequest>::iterator> by_id_;
 };
 

@@ -4,6 +4,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cerrno>
+#include <cstdio>
 #include <unordered_set>
 #include <utility>
 
@@ -49,16 +50,27 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void start() {
     auto self = shared_from_this();
     stream_->set_handlers([self](ByteView bytes) { self->on_bytes(bytes); },
-                          [self] { self->forget(); }, [self] { self->go_on(); });
+                          [self] { self->gone(); }, [self] { self->go_on(); });
     stream_->start_reading();
   }
 
   void respond(const HttpRequest& request, HttpResponse response);
+  void begin_body(const HttpRequest& request, const HttpResponse& head);
+  void write_piece(std::string_view piece);
+  void finish_body();
+  bool is_blocked() const { return stream_->is_blocked(); }
+  void set_on_drained(std::function<void()> on_drained) { on_drained_ = std::move(on_drained); }
+  void set_on_disconnect(std::function<void()> on_disconnect) {
+    on_disconnect_ = std::move(on_disconnect);
+    if (answering_) stream_->pause_reading(false);
+  }
   std::shared_ptr<WebSocket> upgrade(const HttpRequest& request, std::string_view subprotocol,
                                      std::size_t message_bytes_max);
   bool is_open() const { return stream_->is_open(); }
 
   void close() {
+    on_disconnect_ = nullptr;
+    on_drained_ = nullptr;
     stream_->abort();
     forget();
   }
@@ -79,6 +91,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   void on_bytes(ByteView bytes) {
     pending_ += bytes;
+    if (answering_ && pending_.size() > limits::kHttpHeaderBytesMax) stream_->pause_reading(true);
     parse();
   }
 
@@ -86,6 +99,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void go_on();
   void refuse(int status, std::string_view reason);
   void dispatch();
+  void write_head(const HttpResponse& response);
+  void end_answer();
+  void gone() {
+    const auto call = std::exchange(on_disconnect_, nullptr);
+    on_drained_ = nullptr;
+    forget();
+    if (call) call();
+  }
   void forget() { server_->connections.erase(shared_from_this()); }
 
   std::shared_ptr<HttpServer::State> server_;
@@ -98,6 +119,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool answering_ = false;
   bool keep_alive_ = true;
   bool continued_ = false;
+  bool http_1_0_ = false;
+  enum class Body { whole, chunked, until_close, none };
+  Body body_ = Body::whole;  // of the response that is being sent
+  std::function<void()> on_drained_;
+  std::function<void()> on_disconnect_;
 };
 
 void HttpConnection::parse() {
@@ -163,6 +189,7 @@ void HttpConnection::dispatch() {
   request.body = std::move(message.body());
   request.peer_address = stream_->peer_address();
   keep_alive_ = message.keep_alive();
+  http_1_0_ = message.version() < 11;
   parser_.reset();
   answering_ = true;
   ++server_->counters.requests;
@@ -171,19 +198,63 @@ void HttpConnection::dispatch() {
   server_->handler(std::make_shared<HttpExchange>(shared_from_this(), std::move(request)));
 }
 
-void HttpConnection::respond(const HttpRequest& request, HttpResponse response) {
-  answering_ = false;
-  rest_since_ = server_->shard.now();
-  if (!stream_->is_open()) return;
+void HttpConnection::write_head(const HttpResponse& response) {
   std::string& out = stream_->tail();
   out += "HTTP/1.1 " + std::to_string(response.status) + ' ';
   out += reason_phrase(response.status);
   out += "\r\nDate: " + http_date(std::chrono::system_clock::now()) + "\r\n";
   for (const auto& [name, value] : response.headers) out += name + ": " + value + "\r\n";
+  keep_alive_ = keep_alive_ && !server_->closing && body_ != Body::until_close;
+  if (!keep_alive_) out += "Connection: close\r\n";
+}
+
+void HttpConnection::end_answer() {
+  answering_ = false;
+  body_ = Body::whole;
+  on_disconnect_ = nullptr;
+  on_drained_ = nullptr;
+  rest_since_ = server_->shard.now();
+}
+
+void HttpConnection::begin_body(const HttpRequest& request, const HttpResponse& head) {
+  if (!stream_->is_open()) return;
+  body_ = request.method == "HEAD" ? Body::none : http_1_0_ ? Body::until_close : Body::chunked;
+  write_head(head);
+  stream_->append(body_ == Body::until_close ? "\r\n" : "Transfer-Encoding: chunked\r\n\r\n");
+  stream_->flush();
+}
+
+void HttpConnection::write_piece(std::string_view piece) {
+  if (!stream_->is_open() || piece.empty() || body_ == Body::none) return;
+  if (body_ == Body::chunked) {
+    char size[20];
+    std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
+    stream_->append(size);
+  }
+  stream_->append(piece);
+  if (body_ == Body::chunked) stream_->append("\r\n");
+  stream_->flush();
+}
+
+void HttpConnection::finish_body() {
+  if (stream_->is_open() && body_ == Body::chunked) stream_->append("0\r\n\r\n");
+  end_answer();
+  if (!stream_->is_open()) return;
+  if (!keep_alive_) {
+    stream_->finish();
+    return;
+  }
+  stream_->flush();
+  go_on();
+}
+
+void HttpConnection::respond(const HttpRequest& request, HttpResponse response) {
+  end_answer();
+  if (!stream_->is_open()) return;
+  write_head(response);
+  std::string& out = stream_->tail();
   const bool bodiless = response.status == 204 || response.status == 304;
   if (!bodiless) out += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
-  keep_alive_ = keep_alive_ && !server_->closing;
-  if (!keep_alive_) out += "Connection: close\r\n";
   out += "\r\n";
   if (!bodiless && request.method != "HEAD") {
     const SharedBytes body = SharedBytes::own(std::move(response.body));
@@ -203,6 +274,11 @@ void HttpConnection::respond(const HttpRequest& request, HttpResponse response) 
 }
 
 void HttpConnection::go_on() {
+  if (answering_) {
+    const auto on_drained = on_drained_;  // a copy: the call may end the answer
+    if (on_drained) on_drained();
+    return;
+  }
   if (stream_->is_open()) parse();
   if (stream_->is_open() && !answering_) stream_->pause_reading(stream_->is_blocked());
 }
@@ -224,7 +300,7 @@ void HttpConnection::refuse(int status, std::string_view reason) {
 std::shared_ptr<WebSocket> HttpConnection::upgrade(const HttpRequest& request,
                                                    std::string_view subprotocol,
                                                    std::size_t message_bytes_max) {
-  answering_ = false;
+  end_answer();
   if (!stream_->is_open()) return nullptr;
   std::string& out = stream_->tail();
   out += "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
@@ -263,6 +339,37 @@ std::shared_ptr<WebSocket> HttpExchange::upgrade(std::string_view subprotocol,
                                                  std::size_t message_bytes_max) {
   const auto connection = std::exchange(connection_, nullptr);
   return connection ? connection->upgrade(request_, subprotocol, message_bytes_max) : nullptr;
+}
+
+std::unique_ptr<HttpBodyStream> HttpExchange::respond_in_pieces(HttpResponse head) {
+  auto connection = std::exchange(connection_, nullptr);
+  if (connection) connection->begin_body(request_, head);
+  return std::make_unique<HttpBodyStream>(std::move(connection));
+}
+
+void HttpExchange::set_on_disconnect(std::function<void()> on_disconnect) {
+  if (connection_) connection_->set_on_disconnect(std::move(on_disconnect));
+}
+
+HttpBodyStream::HttpBodyStream(std::shared_ptr<HttpConnection> connection)
+    : connection_(std::move(connection)) {}
+
+HttpBodyStream::~HttpBodyStream() {
+  if (connection_) connection_->close();
+}
+
+void HttpBodyStream::write(std::string_view piece) {
+  if (connection_) connection_->write_piece(piece);
+}
+
+void HttpBodyStream::finish() {
+  if (const auto connection = std::exchange(connection_, nullptr)) connection->finish_body();
+}
+
+bool HttpBodyStream::is_blocked() const { return connection_ && connection_->is_blocked(); }
+
+void HttpBodyStream::set_on_drained(std::function<void()> on_drained) {
+  if (connection_) connection_->set_on_drained(std::move(on_drained));
 }
 
 bool HttpExchange::connected() const { return connection_ && connection_->is_open(); }

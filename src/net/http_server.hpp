@@ -15,6 +15,29 @@ namespace perijove {
 
 class HttpConnection;
 
+/// A response whose body comes piece by piece (chunked). Whoever holds it drops it at the end: one
+/// that is dropped before finish() breaks the connection, so that no client takes a part for the
+/// whole. Shard thread only.
+class HttpBodyStream {
+ public:
+  explicit HttpBodyStream(std::shared_ptr<HttpConnection> connection);
+  ~HttpBodyStream();
+  HttpBodyStream(const HttpBodyStream&) = delete;
+  HttpBodyStream& operator=(const HttpBodyStream&) = delete;
+
+  /// Sends a piece; nothing when the client has gone.
+  void write(std::string_view piece);
+  /// Ends the body in order.
+  void finish();
+  /// Whether the client does not take what was written: wait for on_drained before writing more.
+  bool is_blocked() const;
+  /// Called each time a blocked client has taken everything.
+  void set_on_drained(std::function<void()> on_drained);
+
+ private:
+  std::shared_ptr<HttpConnection> connection_;  // null once finished
+};
+
 /// One request that waits for its answer. Answer it once, at any later time on the shard's thread;
 /// an exchange that is dropped unanswered answers 500 by itself, so every request ends.
 class HttpExchange {
@@ -28,6 +51,14 @@ class HttpExchange {
 
   /// Sends the response; Content-Length and Date are filled in, the body is left out for HEAD.
   void respond(HttpResponse response);
+
+  /// Sends the head of a response whose body follows; `head.body` is ignored. For HEAD there is no
+  /// body, whatever is written. set_on_disconnect() stays in force until the body is finished.
+  std::unique_ptr<HttpBodyStream> respond_in_pieces(HttpResponse head);
+
+  /// Calls back, once, when the client closes its connection before it has its whole answer. What
+  /// it sends meanwhile is read, up to a limit, and kept for later.
+  void set_on_disconnect(std::function<void()> on_disconnect);
 
   /// Answers 101 and turns the connection into a websocket; `subprotocol` may be empty. Null when
   /// the client has gone meanwhile. Only for a request with is_websocket_upgrade().

@@ -97,23 +97,6 @@ std::string_view info_language(std::string_view info) {
   return info.substr(0, info.find_first_of(" \t,:;{}=("));
 }
 
-// AutoGen's `# filename: x.py`, in the comment of any language.
-std::string file_name_in(std::string_view code) {
-  std::string_view line = trim(code.substr(0, code.find('\n')));
-  for (const std::string_view opening : {"<!--", "/*", "//", "--", "#", "%", ";"}) {
-    if (!line.starts_with(opening)) continue;
-    line = trim(line.substr(opening.size()));
-    constexpr std::string_view kKey = "filename:";
-    if (!line.starts_with(kKey)) return {};
-    line.remove_prefix(kKey.size());
-    for (const std::string_view closing : {"-->", "*/"}) {
-      if (line.ends_with(closing)) line.remove_suffix(closing.size());
-    }
-    return std::string(trim(line));
-  }
-  return {};
-}
-
 // Lines of a text without their line breaks, LF or CRLF.
 class Lines {
  public:
@@ -153,7 +136,7 @@ FencedBlock read_block(const Fence& fence, Lines& lines) {
     first = false;
     block.code += without_indentation(*line, fence.columns);
   }
-  block.file_name = file_name_in(block.code);
+  block.file_name = file_name_directive(block.code);
   return block;
 }
 
@@ -173,6 +156,22 @@ std::string first_code_or_text(std::string_view markdown) {
     if (block.language.empty() || block.language == "python") return std::move(block.code);
   }
   return std::string(trim(markdown));
+}
+
+std::string file_name_directive(std::string_view code) {
+  std::string_view line = trim(code.substr(0, code.find('\n')));
+  for (const std::string_view opening : {"<!--", "/*", "//", "--", "#", "%", ";"}) {
+    if (!line.starts_with(opening)) continue;
+    line = trim(line.substr(opening.size()));
+    constexpr std::string_view kKey = "filename:";
+    if (!line.starts_with(kKey)) return {};
+    line.remove_prefix(kKey.size());
+    for (const std::string_view closing : {"-->", "*/"}) {
+      if (line.ends_with(closing)) line.remove_suffix(closing.size());
+    }
+    return std::string(trim(line));
+  }
+  return {};
 }
 
 std::string canonical_language(std::string_view name) {

@@ -11,8 +11,7 @@ struct FencedBlock {
   std::string language;   ///< Canonical, see canonical_language(); empty when the fence names none.
   std::string code;       ///< Lines joined by LF, without the last line break.
   std::string info;       ///< The fence's info string as it stands: `python title="x"`.
-  std::string file_name;  ///< From a first line `# filename: x.py`, which stays part of the code;
-                          ///< not checked: it may say `../x`. Empty when there is none.
+  std::string file_name;  ///< file_name_directive(code); the line stays part of the code.
   std::size_t line = 0;   ///< Line of the opening fence, counted from 1.
   bool closed = true;     ///< False when the text ends before the closing fence.
 };
@@ -28,6 +27,10 @@ std::vector<FencedBlock> extract_code_blocks(std::string_view markdown);
 /// The code of the first block that is Python or names no language; without one the whole text
 /// without white space around it, for replies that are nothing but code.
 std::string first_code_or_text(std::string_view markdown);
+
+/// The file that code asks to be saved as, by AutoGen's first line `# filename: x.py` in the
+/// comment of any language; empty when there is none. Not checked: it may say `../x`.
+std::string file_name_directive(std::string_view code);
 
 /// One name for each language: `py`, `python3`, `ipython` -> `python`; `sh`, `shell` -> `bash`;
 /// `js`, `node` -> `javascript`; ... Lower case; names that are not known stay as they are.

@@ -1,6 +1,10 @@
 #include "protocol/json_fields.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
+
+#include "base/suggest.hpp"
 
 namespace perijove {
 
@@ -55,6 +59,74 @@ std::string JsonFields::text(std::string_view field, std::string_view fallback) 
     return std::string(fallback);
   }
   return value->get<std::string>();
+}
+
+bool JsonFields::boolean(std::string_view field, bool fallback) {
+  const nlohmann::json* value = find(field);
+  if (value == nullptr || value->is_null()) return fallback;
+  if (value->is_boolean()) return value->get<bool>();
+  refuse_type(field, "true or false", *value);
+  return fallback;
+}
+
+double JsonFields::number(std::string_view field, double fallback, double min, double max) {
+  const nlohmann::json* value = find(field);
+  if (value == nullptr || value->is_null()) return fallback;
+  if (!value->is_number()) {
+    refuse_type(field, "a number", *value);
+    return fallback;
+  }
+  const double given = value->get<double>();
+  if (given >= min && given <= max) return given;
+  const auto shown = [](double bound) {
+    const nlohmann::json rounded = bound == std::floor(bound) && std::abs(bound) < 1e15
+                                       ? nlohmann::json(static_cast<std::int64_t>(bound))
+                                       : nlohmann::json(bound);
+    return rounded.dump();
+  };
+  refuse(field, "must lie between " + shown(min) + " and " + shown(max));
+  return fallback;
+}
+
+std::map<std::string, std::string> JsonFields::text_map(std::string_view field) {
+  std::map<std::string, std::string> texts;
+  const nlohmann::json* value = find(field);
+  if (value == nullptr || value->is_null()) return texts;
+  if (!value->is_object()) {
+    refuse_type(field, "an object of strings", *value);
+    return texts;
+  }
+  for (const auto& [name, text] : value->items()) {
+    if (!text.is_string()) {
+      refuse(field, "must hold strings only; '" + name + "' is " + std::string(json_type(text)));
+      return texts;
+    }
+    texts.emplace(name, text.get<std::string>());
+  }
+  return texts;
+}
+
+std::size_t JsonFields::choice(std::string_view field, const std::vector<std::string>& choices,
+                               std::size_t fallback) {
+  const nlohmann::json* value = find(field);
+  if (value == nullptr || value->is_null()) return fallback;
+  const std::string given = value->is_string() ? value->get<std::string>() : std::string();
+  const auto found = std::find(choices.begin(), choices.end(), given);
+  if (found != choices.end()) return static_cast<std::size_t>(found - choices.begin());
+  std::string known;
+  for (const std::string& each : choices) known += (known.empty() ? "" : ", ") + each;
+  refuse(field, "must be one of " + known);
+  return fallback;
+}
+
+void JsonFields::refuse_unknown(const std::vector<std::string>& known) {
+  if (!object_.is_object()) return;
+  for (const auto& [name, value] : object_.items()) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const std::string meant = did_you_mean(name, known);
+    refuse(name, meant.empty() ? "is not known" : "is not known; " + meant);
+    return;
+  }
 }
 
 int JsonFields::integer(std::string_view field, int min, int max) {

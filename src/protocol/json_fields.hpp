@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -25,6 +26,17 @@ class JsonFields {
 
   /// A string; `fallback` when the field is absent.
   std::string text(std::string_view field, std::string_view fallback = {});
+  /// true or false; `fallback` when the field is absent or null.
+  bool boolean(std::string_view field, bool fallback);
+  /// A number from `min` to `max`; `fallback` when the field is absent or null.
+  double number(std::string_view field, double fallback, double min, double max);
+  /// An object of strings; empty when the field is absent or null.
+  std::map<std::string, std::string> text_map(std::string_view field);
+  /// One of `choices`; the position of `fallback` is that of the absent or null field.
+  std::size_t choice(std::string_view field, const std::vector<std::string>& choices,
+                     std::size_t fallback);
+  /// Refuses members that are not in `known`, and says which of those may have been meant.
+  void refuse_unknown(const std::vector<std::string>& known);
   /// An integer that must be there and lie in [min, max].
   int integer(std::string_view field, int min, int max);
   /// The member, of whatever type; nullptr when absent.
@@ -43,8 +55,8 @@ class JsonFields {
   std::optional<Error> error_;
 };
 
-/// The string member of that name; empty when `object` has none, or something else there. For what is
-/// read tolerantly.
+/// The string member of that name; empty when `object` has none, or something else there. For what
+/// is read tolerantly.
 std::string json_text(const nlohmann::json& object, std::string_view name);
 
 /// `a string`, `null`, `an array` ...: the type of a value, for error messages.

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
+#include "base/text.hpp"
 #include "protocol/base64.hpp"
 #include "protocol/json.hpp"
 
@@ -85,6 +87,35 @@ MimeEncoding mime_encoding(std::string_view type) {
     if (type.starts_with(binary)) return MimeEncoding::base64;
   }
   return MimeEncoding::text;
+}
+
+std::string_view mime_type_of_file(std::string_view name) {
+  constexpr std::pair<std::string_view, std::string_view> kOthers[] = {
+      {".jpeg", "image/jpeg"},
+      {".ico", "image/x-icon"},
+      {".htm", "text/html"},
+      {".css", "text/css"},
+      {".mjs", "text/javascript"},
+      {".log", "text/plain"},
+      {".py", "text/x-python"},
+      {".r", "text/x-r"},
+      {".sh", "text/x-sh"},
+      {".tsv", "text/tab-separated-values"},
+      {".gz", "application/gzip"},
+      {".tar", "application/x-tar"},
+      {".ipynb", "application/x-ipynb+json"},
+      {".parquet", "application/vnd.apache.parquet"},
+      {".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}};
+  const std::string lower = to_lower(name);
+  std::string_view longest, type = "application/octet-stream";
+  const auto consider = [&](std::string_view extension, std::string_view its_type) {
+    if (!lower.ends_with(extension) || extension.size() <= longest.size()) return;
+    longest = extension;
+    type = its_type;
+  };
+  for (const KnownType& known : kKnownTypes) consider(known.extension, known.name);
+  for (const auto& [extension, its_type] : kOthers) consider(extension, its_type);
+  return type;
 }
 
 std::string_view file_extension(std::string_view type) {

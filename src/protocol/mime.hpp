@@ -38,6 +38,10 @@ std::vector<std::string> by_preference(const MimeBundle& bundle);
 /// fine), indented text for JSON, and text as it is. invalid_argument when it is not what it says.
 Result<std::string> decode_mime(std::string_view type, ByteView data);
 
+/// The type of a file by the ending of its name, in any case; `application/octet-stream` when that
+/// says nothing.
+std::string_view mime_type_of_file(std::string_view name);
+
 /// The bundle for people who see only text: its text/plain, else text/markdown or text/latex, else
 /// the most telling type in angle brackets: `<image/png>`. Empty for an empty bundle.
 std::string plain_text(const MimeBundle& bundle);

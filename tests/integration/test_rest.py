@@ -224,6 +224,15 @@ class Rest(unittest.TestCase):
         self.assertEqual(self.ask("DELETE", f"/api/sessions/{model['id']}")[0], 410)
         self.assertEqual(self.ask("DELETE", f"/api/sessions/{model['id']}")[0], 404)
 
+    def test_sessions_that_share_a_kernel_end_together(self):
+        first = self.session()[2]
+        _, _, second = self.ask("POST", "/api/sessions", {"path": "b.ipynb", "type": "notebook",
+                                                          "kernel": {"id": first["kernel"]["id"]}})
+        self.assertEqual(second["kernel"]["id"], first["kernel"]["id"])
+        self.assertEqual(self.ask("DELETE", f"/api/sessions/{first['id']}")[0], 204)
+        self.assertEqual(self.ask("GET", "/api/sessions")[2], [])
+        self.assertEqual(self.ask("DELETE", f"/api/sessions/{second['id']}")[0], 404)
+
     def test_a_session_can_be_renamed_and_given_another_kernel(self):
         model = self.session()[2]
         path = f"/api/sessions/{model['id']}"

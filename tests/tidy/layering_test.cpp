@@ -29,11 +29,15 @@ const std::map<std::string, Floor> kFloors = {
     {"engine",
      {{"base", "protocol", "model", "io", "net", "provision", "code"},
       {"boost/asio/", "nlohmann/"}}},
-    {"faces",
+    {"executor",
      {{"base", "protocol", "code", "model", "io", "net", "provision", "engine"},
       {"boost/asio/", "nlohmann/"}}},
+    {"faces",
+     {{"base", "protocol", "code", "model", "io", "net", "provision", "engine", "executor"},
+      {"boost/asio/", "nlohmann/"}}},
     {"app",
-     {{"base", "protocol", "code", "model", "io", "net", "provision", "engine", "faces"},
+     {{"base", "protocol", "code", "model", "io", "net", "provision", "engine", "executor",
+       "faces"},
       {"boost/asio/", "nlohmann/", "CLI/", "zmq.h"}}},
 };
 
@@ -99,8 +103,8 @@ bool is_third_party(std::string_view target) {
 
 // The lowest floor that may include this library, for the complaint.
 std::string home_of(const std::string& target) {
-  for (const char* floor :
-       {"base", "protocol", "code", "model", "io", "net", "provision", "engine", "faces", "app"}) {
+  for (const char* floor : {"base", "protocol", "code", "model", "io", "net", "provision", "engine",
+                            "executor", "faces", "app"}) {
     if (begins_with_one_of(target, kFloors.at(floor).libraries)) return floor;
   }
   return "none";

@@ -207,7 +207,7 @@ class ChannelsSession final : public KernelListener,
   bool pump_posted_ = false;
 };
 
-void open_channels(const CallPtr& call, const std::shared_ptr<Kernel>& kernel) {
+void open_channels(const JupyterCallPtr& call, const std::shared_ptr<Kernel>& kernel) {
   const HttpRequest& request = call->request();
   if (!request.is_websocket_upgrade()) {
     call->error(400, "Can \"Upgrade\" only to \"WebSocket\".");

@@ -62,7 +62,7 @@ void emit_kernel_action(JupyterFace::State& state, const KernelEvent& event) {
   emit(state, data);
 }
 
-void subscribe(const CallPtr& call) {
+void subscribe(const JupyterCallPtr& call) {
   if (!call->request().is_websocket_upgrade()) {
     call->error(400, "Can \"Upgrade\" only to \"WebSocket\".");
     return;
@@ -82,7 +82,7 @@ void subscribe(const CallPtr& call) {
   });
 }
 
-void post_event(const CallPtr& call) {
+void post_event(const JupyterCallPtr& call) {
   const auto body = call->body_object();
   if (!body) return;
   for (const char* key : {"schema_id", "data"}) {
@@ -104,7 +104,7 @@ void post_event(const CallPtr& call) {
 
 }  // namespace
 
-bool handle_events(const CallPtr& call, const PathParts& path) {
+bool handle_events(const JupyterCallPtr& call, const PathParts& path) {
   if (path.size() < 2 || path[0] != "api" || path[1] != "events") return false;
   if (path.size() == 2) {
     if (method_is(call, "POST")) post_event(call);

@@ -19,6 +19,7 @@ JupyterFace::State::State(Shard& shard_, KernelRegistry& registry_, SessionStore
       sessions(sessions_),
       options(std::move(options_)),
       started(std::chrono::system_clock::now()),
+      calls{shard_, options.base_url},
       ping_timer(shard_.loop()) {}
 
 static void ping_every(const std::shared_ptr<JupyterFace::State>& state) {
@@ -50,72 +51,10 @@ void JupyterFace::close_websockets(WsClose code, std::string_view reason) {
   close_events(*state_, code, reason);
 }
 
-// ---- one call ----
+JupyterCall::JupyterCall(JupyterFace::State& state, std::shared_ptr<HttpExchange> exchange)
+    : Call(state.calls, std::move(exchange)), state_(state) {}
 
-Call::Call(JupyterFace::State& state, std::shared_ptr<HttpExchange> exchange)
-    : state_(state), exchange_(std::move(exchange)), begun_(state.shard.now()) {
-  common_headers = {
-      {"X-Content-Type-Options", "nosniff"},
-      {"Content-Security-Policy", "frame-ancestors 'self'; report-uri " + state.options.base_url +
-                                      "api/security/csp-report; default-src 'none'"}};
-}
-
-void Call::respond(int status, std::string body, std::string_view content_type, HttpFields extra) {
-  auto& [count, seconds] = state_.metrics.count_and_seconds[{request().method, status}];
-  ++count;
-  seconds += std::chrono::duration<double>(state_.shard.now() - begun_).count();
-
-  HttpResponse response;
-  response.status = status;
-  response.headers = common_headers;
-  if (!content_type.empty()) response.headers.emplace_back("Content-Type", content_type);
-  for (auto& field : extra) response.headers.push_back(std::move(field));
-  response.body = std::move(body);
-  exchange_->respond(std::move(response));
-}
-
-void Call::json(int status, const nlohmann::json& value, HttpFields extra) {
-  json_text(status, dump_json(value), std::move(extra));
-}
-
-void Call::json_text(int status, std::string text, HttpFields extra) {
-  respond(status, std::move(text), "application/json", std::move(extra));
-}
-
-void Call::empty(int status, HttpFields extra) { respond(status, "", "", std::move(extra)); }
-
-void Call::error(int status, std::string_view message, std::string_view reason) {
-  const nlohmann::json why = reason.empty() ? nlohmann::json() : nlohmann::json(reason);
-  json(status, {{"message", message}, {"reason", why}});
-}
-
-void Call::error(const Error& error) {
-  this->error(http_status(error.code), error.message, to_string(error.code));
-}
-
-std::optional<nlohmann::json> Call::body_object() {
-  const std::string& body = request().body;
-  if (body.find_first_not_of(" \t\r\n") == std::string::npos) return nlohmann::json::object();
-  auto parsed = parse_json(body);
-  if (!parsed) {
-    error(400, "Invalid JSON in body of request", parsed.error().message);
-    return std::nullopt;
-  }
-  if (parsed->is_null()) return nlohmann::json::object();
-  if (!parsed->is_object()) {
-    error(400, "Invalid JSON in body of request", "an object is expected");
-    return std::nullopt;
-  }
-  return std::move(*parsed);
-}
-
-bool method_is(const CallPtr& call, std::string_view allowed) {
-  const std::string& method = call->request().method;
-  if (has_token(allowed, method)) return true;
-  call->respond(405, R"({"message": "Method Not Allowed", "reason": null})", "application/json",
-                {{"Allow", std::string(allowed)}});
-  return false;
-}
+void JupyterFace::mount(Routes routes) { state_->mounted.push_back(std::move(routes)); }
 
 // ---- routing ----
 
@@ -134,7 +73,7 @@ static std::optional<PathParts> parts_below(std::string_view base_url, const std
 }
 
 void JupyterFace::handle(const std::shared_ptr<HttpExchange>& exchange) {
-  const auto call = std::make_shared<Call>(*state_, exchange);
+  const auto call = std::make_shared<JupyterCall>(*state_, exchange);
   const HttpRequest& request = call->request();
   const Access access = check_access(state_->options, request);
   for (const auto& field : access.cors_headers) call->common_headers.push_back(field);
@@ -161,7 +100,9 @@ void JupyterFace::handle(const std::shared_ptr<HttpExchange>& exchange) {
   }
   const bool handled = handle_kernels(call, *path) || handle_sessions(call, *path) ||
                        handle_kernelspecs(call, *path) || handle_events(call, *path) ||
-                       handle_server(call, *path);
+                       handle_server(call, *path) ||
+                       std::any_of(state_->mounted.begin(), state_->mounted.end(),
+                                   [&](const Routes& routes) { return routes(call, *path); });
   if (!handled) call->error(404, "Not Found");
 }
 

@@ -8,6 +8,7 @@
 
 #include "engine/registry.hpp"
 #include "engine/sessions.hpp"
+#include "faces/call.hpp"
 #include "net/http_server.hpp"
 #include "net/websocket.hpp"
 
@@ -44,6 +45,9 @@ class JupyterFace {
 
   /// Answers one request; the HttpServer's handler.
   void handle(const std::shared_ptr<HttpExchange>& exchange);
+
+  /// Lets further paths be answered behind the same door: token, Origin and Host are checked first.
+  void mount(Routes routes);
 
   /// Closes every websocket, with 1012 when the gateway stops: clients come back by themselves.
   void close_websockets(WsClose code, std::string_view reason);

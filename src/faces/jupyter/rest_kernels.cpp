@@ -7,19 +7,21 @@ namespace {
 
 using nlohmann::json;
 
-std::string kernel_url(Call& call, const KernelId& id) {
+std::string kernel_url(JupyterCall& call, const KernelId& id) {
   return call.state().options.base_url + "api/kernels/" + id.str();
 }
 
 // Front ends show `message`; `reason` says what became of a kernel that was here before.
-void no_such_kernel(const CallPtr& call, const KernelId& id) {
+void no_such_kernel(const JupyterCallPtr& call, const KernelId& id) {
   call->error(404, "Kernel does not exist: " + id.str(),
               call->state().registry.epitaph(id).value_or(""));
 }
 
-bool wants_extended(const Call& call) { return call.request().argument("perijove").has_value(); }
+bool wants_extended(const JupyterCall& call) {
+  return call.request().argument("perijove").has_value();
+}
 
-void list_kernels(const CallPtr& call) {
+void list_kernels(const JupyterCallPtr& call) {
   if (!call->state().options.list_kernels) {
     call->error(403, "Forbidden", "listing kernels is turned off");
     return;
@@ -31,7 +33,7 @@ void list_kernels(const CallPtr& call) {
   call->json(200, models);
 }
 
-void start_kernel(const CallPtr& call) {
+void start_kernel(const JupyterCallPtr& call) {
   const auto body = call->body_object();
   if (!body) return;
   StartKernel start;
@@ -72,7 +74,7 @@ void start_kernel(const CallPtr& call) {
   call->json(201, kernel_model(**kernel), {{"Location", kernel_url(*call, (*kernel)->id())}});
 }
 
-void delete_kernel(const CallPtr& call, const std::shared_ptr<Kernel>& kernel) {
+void delete_kernel(const JupyterCallPtr& call, const std::shared_ptr<Kernel>& kernel) {
   kernel->stop([call](const Result<void>& stopped) {
     if (stopped) {
       call->empty(204);
@@ -82,7 +84,7 @@ void delete_kernel(const CallPtr& call, const std::shared_ptr<Kernel>& kernel) {
   });
 }
 
-void restart_kernel(const CallPtr& call, const std::shared_ptr<Kernel>& kernel) {
+void restart_kernel(const JupyterCallPtr& call, const std::shared_ptr<Kernel>& kernel) {
   kernel->restart([call, kernel](const Result<void>& restarted) {
     if (restarted) {
       call->json(200, kernel_model(*kernel));
@@ -92,7 +94,7 @@ void restart_kernel(const CallPtr& call, const std::shared_ptr<Kernel>& kernel) 
   });
 }
 
-void interrupt_kernel(const CallPtr& call, const std::shared_ptr<Kernel>& kernel) {
+void interrupt_kernel(const JupyterCallPtr& call, const std::shared_ptr<Kernel>& kernel) {
   kernel->interrupt([call](const Result<void>& interrupted) {
     if (interrupted) {
       call->empty(204);
@@ -121,7 +123,7 @@ json kernel_model(const Kernel& kernel, bool extended) {
   return model;
 }
 
-bool handle_kernels(const CallPtr& call, const PathParts& path) {
+bool handle_kernels(const JupyterCallPtr& call, const PathParts& path) {
   if (path.size() < 2 || path[0] != "api" || path[1] != "kernels") return false;
   const std::string& method = call->request().method;
   if (path.size() == 2) {

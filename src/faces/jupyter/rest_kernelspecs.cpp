@@ -1,20 +1,10 @@
 #include "faces/jupyter/face_state.hpp"
+#include "protocol/mime.hpp"
 
 namespace perijove {
 namespace {
 
-std::string_view content_type_of(std::string_view path) {
-  static constexpr std::pair<std::string_view, std::string_view> kTypes[] = {
-      {".png", "image/png"}, {".svg", "image/svg+xml"},     {".jpg", "image/jpeg"},
-      {".gif", "image/gif"}, {".ico", "image/x-icon"},      {".js", "text/javascript"},
-      {".css", "text/css"},  {".json", "application/json"}, {".txt", "text/plain"}};
-  for (const auto& [extension, type] : kTypes) {
-    if (path.ends_with(extension)) return type;
-  }
-  return "application/octet-stream";
-}
-
-void send_resource(const CallPtr& call, const PathParts& path) {
+void send_resource(const JupyterCallPtr& call, const PathParts& path) {
   const auto catalogue = call->state().registry.kernelspecs().current();
   const auto entry = catalogue->find(path[1]);
   if (!entry) {
@@ -33,12 +23,12 @@ void send_resource(const CallPtr& call, const PathParts& path) {
   if (file.ends_with(".png")) headers.emplace_back("Cache-Control", "max-age=2592000");
   // An SVG or script of a kernelspec must not run as a page of the gateway's own.
   headers.emplace_back("Content-Security-Policy", "sandbox; default-src 'none'");
-  call->respond(200, std::move(*contents), content_type_of(file), std::move(headers));
+  call->respond(200, std::move(*contents), mime_type_of_file(file), std::move(headers));
 }
 
 }  // namespace
 
-bool handle_kernelspecs(const CallPtr& call, const PathParts& path) {
+bool handle_kernelspecs(const JupyterCallPtr& call, const PathParts& path) {
   if (path.size() >= 3 && path[0] == "kernelspecs") {
     if (method_is(call, "GET,HEAD")) send_resource(call, path);
     return true;

@@ -9,7 +9,7 @@ namespace {
 
 using nlohmann::json;
 
-void send_status(const CallPtr& call) {
+void send_status(const JupyterCallPtr& call) {
   auto& state = call->state();
   WallTime last_activity = state.started;
   std::size_t connections = 0;
@@ -26,7 +26,7 @@ void send_status(const CallPtr& call) {
 }
 
 // Whoever has the token is one and the same user, and may do everything that is here.
-void send_identity(const CallPtr& call) {
+void send_identity(const JupyterCallPtr& call) {
   json permissions = json::object();
   if (const auto asked = call->request().argument("permissions")) {
     const auto parsed = parse_json(*asked);
@@ -57,7 +57,7 @@ void send_identity(const CallPtr& call) {
 
 }  // namespace
 
-bool handle_server(const CallPtr& call, const PathParts& path) {
+bool handle_server(const JupyterCallPtr& call, const PathParts& path) {
   if (path.size() == 1 && path[0] == "api") {
     if (method_is(call, "GET")) call->json(200, {{"version", PERIJOVE_VERSION}});
     return true;
@@ -133,7 +133,7 @@ std::string metrics_text(const JupyterFace::State& state) {
   sample("perijove_kernel_messages_refused_total", "reason=\"replay\"",
          static_cast<double>(refused.rejected_replays));
   metric("http_request_duration_seconds", "summary", "Time from request to answer");
-  for (const auto& [key, value] : state.metrics.count_and_seconds) {
+  for (const auto& [key, value] : state.calls.count_and_seconds) {
     const std::string labels =
         "method=\"" + key.first + "\",status_code=\"" + std::to_string(key.second) + "\"";
     sample("http_request_duration_seconds_count", labels, static_cast<double>(value.first));

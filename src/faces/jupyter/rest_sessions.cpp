@@ -21,12 +21,12 @@ json session_model(JupyterFace::State& state, const Session& session) {
   return model;
 }
 
-void no_such_session(const CallPtr& call, const std::string& id) {
+void no_such_session(const JupyterCallPtr& call, const std::string& id) {
   call->error(404, "Session not found: session_id='" + id + "'");
 }
 
 // A string member, if there is one; answers 400 and returns false when it is something else.
-bool read_text(const CallPtr& call, const json& object, const char* key, std::string& out) {
+bool read_text(const JupyterCallPtr& call, const json& object, const char* key, std::string& out) {
   if (!object.is_object()) return true;
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return true;
@@ -44,7 +44,7 @@ struct KernelChoice {
   std::string name;
 };
 
-bool read_kernel(const CallPtr& call, const json& body, KernelChoice& out) {
+bool read_kernel(const JupyterCallPtr& call, const json& body, KernelChoice& out) {
   const auto kernel = body.find("kernel");
   if (kernel == body.end() || kernel->is_null()) return true;
   if (!kernel->is_object()) {
@@ -62,7 +62,7 @@ bool read_kernel(const CallPtr& call, const json& body, KernelChoice& out) {
 }
 
 // jupyter_server's answer to a kernel that cannot be started; front ends show the short message.
-void kernel_unavailable(const CallPtr& call, const std::string& name, const Error& error) {
+void kernel_unavailable(const JupyterCallPtr& call, const std::string& name, const Error& error) {
   call->json(
       error.code == Code::not_found ? 501 : http_status(error.code),
       {{"message", error.message},
@@ -70,7 +70,7 @@ void kernel_unavailable(const CallPtr& call, const std::string& name, const Erro
        {"reason", nullptr}});
 }
 
-std::optional<KernelId> start_for_session(const CallPtr& call, const KernelChoice& choice,
+std::optional<KernelId> start_for_session(const JupyterCallPtr& call, const KernelChoice& choice,
                                           const std::string& path) {
   StartKernel start;
   start.name = choice.name;
@@ -85,7 +85,7 @@ std::optional<KernelId> start_for_session(const CallPtr& call, const KernelChoic
   return (*kernel)->id();
 }
 
-void create_session(const CallPtr& call) {
+void create_session(const JupyterCallPtr& call) {
   if (call->request().body.empty()) {
     call->error(400, "No JSON data provided");
     return;
@@ -131,7 +131,7 @@ void create_session(const CallPtr& call) {
              {{"Location", state.options.base_url + "api/sessions/" + session->id.str()}});
 }
 
-void change_session(const CallPtr& call, Session session) {
+void change_session(const JupyterCallPtr& call, Session session) {
   if (call->request().body.empty()) {
     call->error(400, "No JSON data provided");
     return;
@@ -169,7 +169,7 @@ void change_session(const CallPtr& call, Session session) {
   call->json(200, session_model(state, session));
 }
 
-void delete_session(const CallPtr& call, const Session& session) {
+void delete_session(const JupyterCallPtr& call, const Session& session) {
   auto& state = call->state();
   const auto kernel = state.registry.find(session.kernel);
   if (!kernel) {
@@ -185,7 +185,7 @@ void delete_session(const CallPtr& call, const Session& session) {
 
 }  // namespace
 
-bool handle_sessions(const CallPtr& call, const PathParts& path) {
+bool handle_sessions(const JupyterCallPtr& call, const PathParts& path) {
   if (path.size() < 2 || path[0] != "api" || path[1] != "sessions" || path.size() > 3) return false;
   auto& state = call->state();
   const std::string& method = call->request().method;

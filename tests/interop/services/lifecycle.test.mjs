@@ -231,11 +231,16 @@ test(
     const kernel = await world.startKernel();
     const { id } = kernel;
     await expectWorking(kernel);
+    // The library reconnects when it is told, and lets the failure of that go unhandled.
+    const reconnect = kernel.reconnect.bind(kernel);
+    kernel.reconnect = () => reconnect().catch(() => {});
     const told = emitted(kernel.statusChanged, 'autorestarting', (s) => s === 'autorestarting');
     execute(kernel, 'import os; os._exit(1)').catch(() => {});
     await told;
+    const dead = emitted(kernel.statusChanged, 'dead', (status) => status === 'dead');
     await KernelAPI.shutdownKernel(id, settings);
     assert.equal(await KernelAPI.getKernelModel(id, settings), undefined);
+    await dead;
   },
 );
 

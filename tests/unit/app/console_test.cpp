@@ -44,18 +44,6 @@ TEST(TitleOf, IsTheFirstLineThatSaysSomething) {
   EXPECT_EQ(title_of(""), "");
 }
 
-TEST(SystemExitCode, FollowsPythonsRule) {
-  const auto code = [](const char* name, const char* message) {
-    return system_exit_code({name, message, {}});
-  };
-  EXPECT_EQ(code("SystemExit", ""), 0);
-  EXPECT_EQ(code("SystemExit", "None"), 0);
-  EXPECT_EQ(code("SystemExit", "3"), 3);
-  EXPECT_EQ(code("SystemExit", "-1"), 255);
-  EXPECT_EQ(code("SystemExit", "3 apples"), 1);
-  EXPECT_EQ(code("ValueError", "3"), std::nullopt);
-}
-
 TEST(JobExitCode, PutsTheSignalFirst) {
   JobOutcome outcome;
   EXPECT_EQ(outcome.exit_code(), 0);

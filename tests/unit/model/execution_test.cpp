@@ -149,11 +149,23 @@ TEST_F(ExecutionTest, JudgesByTheOutputsWhenTheReplyNamesNoStatus) {
   EXPECT_THAT(idle(), ElementsAre("error"));
 }
 
-TEST_F(ExecutionTest, LateOutputsDoNotProlongTheWaitForIdle) {
+TEST_F(ExecutionTest, WaitsForIdleWhileOutputsStillCome) {
   replies("ok");
-  pass(3s);
+  EXPECT_THAT(pass(3s), IsEmpty());
   prints();
-  EXPECT_THAT(pass(1s), ElementsAre("ok"));
+  EXPECT_THAT(pass(3s), IsEmpty());
+  EXPECT_THAT(idle(), ElementsAre("ok"));
+  EXPECT_EQ(note_, "");
+}
+
+TEST_F(ExecutionTest, OutputsWithoutEndDoNotProlongTheWaitForIdleForEver) {
+  replies("ok");
+  Texts ended;
+  for (int i = 0; i < 60 && ended.empty(); ++i) {
+    prints();
+    ended = pass(1s);
+  }
+  EXPECT_THAT(ended, ElementsAre("ok"));
 }
 
 TEST_F(ExecutionTest, ALimitDoesNotCutTheWaitForIdleShort) {

@@ -43,13 +43,24 @@ TEST_F(ReplyHoldTest, TheIdleOfAnotherRequestReleasesNothing) {
   EXPECT_EQ(hold_.held(), 1U);
 }
 
-TEST_F(ReplyHoldTest, WaitsOneSecondAtMost) {
+TEST_F(ReplyHoldTest, WaitsOneSecondForIdle) {
   hold_.on_reply("m1", "reply 1", now_);
   hold_.on_reply("m2", "reply 2", now_ + 100ms);
   EXPECT_EQ(hold_.next_deadline(), now_ + 1s);
   EXPECT_THAT(hold_.on_deadline(now_ + 999ms), IsEmpty());
   EXPECT_THAT(hold_.on_deadline(now_ + 1s), ElementsAre("reply 1"));
   EXPECT_EQ(hold_.next_deadline(), now_ + 1100ms);
+}
+
+TEST_F(ReplyHoldTest, WaitsOnWhileOutputsOfTheRequestStillCome) {
+  EXPECT_TRUE(hold_.on_reply("a", "A", now_).empty());
+  EXPECT_TRUE(hold_.on_reply("b", "B", now_).empty());
+  hold_.on_output("a", now_ + 900ms);
+  EXPECT_THAT(hold_.on_deadline(now_ + 1s), ElementsAre("B"));
+  EXPECT_EQ(hold_.next_deadline(), now_ + 1900ms);
+  for (auto at = 1s; at < 60s; at += 1s) hold_.on_output("a", now_ + at);
+  EXPECT_EQ(hold_.next_deadline(), now_ + 60s) << "but not for ever";
+  EXPECT_THAT(hold_.on_deadline(now_ + 60s), ElementsAre("A"));
 }
 
 TEST_F(ReplyHoldTest, ReleasesInOrderOfArrival) {

@@ -101,6 +101,34 @@ TEST(RequestTable, HandsAllOverOldestFirst) {
   EXPECT_NE(table.find("a"), nullptr);
 }
 
+TEST(RequestTable, AReplyThatDoesNotFollowIdleIsGivenUp) {
+  constexpr auto kWait = RequestTable::kReplyAfterIdle;
+  const TimePoint start{};
+  RequestTable table(10);
+  for (const char* id : {"answered", "silent", "runs"}) table.add(request(id));
+  EXPECT_EQ(table.next_deadline(), std::nullopt);
+  table.idle_seen("answered", start);
+  table.idle_seen("silent", start + std::chrono::seconds(1));
+  table.idle_seen("somebody else's", start);
+  EXPECT_EQ(table.next_deadline(), start + kWait);
+  table.remove("answered");
+  EXPECT_EQ(table.next_deadline(), start + std::chrono::seconds(1) + kWait);
+  EXPECT_THAT(table.take_unanswered(start + kWait), IsEmpty());
+  EXPECT_THAT(ids(table.take_unanswered(start + std::chrono::seconds(1) + kWait)),
+              ElementsAre("silent"));
+  EXPECT_EQ(table.next_deadline(), std::nullopt);
+  EXPECT_EQ(table.size(), 1u);
+}
+
+TEST(RequestTable, ARequestSentAgainIsNotGivenUpForTheFirstOne) {
+  RequestTable table(10);
+  table.add(request("a"));
+  table.idle_seen("a", TimePoint());
+  table.add(request("a"));
+  EXPECT_THAT(table.take_unanswered(TimePoint() + RequestTable::kReplyAfterIdle), IsEmpty());
+  EXPECT_NE(table.find("a"), nullptr);
+}
+
 TEST(RequestTable, MayHoldARequestWithoutAnId) {
   RequestTable table(10);
   table.add(request(""));

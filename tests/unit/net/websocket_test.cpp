@@ -38,7 +38,9 @@ class WebSocketTest : public ServerTest {
                           .on_closed = [this] { EXPECT_EQ(++closed_, 1); }});
         }) {}
 
-  void cleanup() override { socket_.reset(); }
+  void cleanup() override {
+    if (const auto socket = std::exchange(socket_, nullptr)) socket->abort();
+  }
 
   void take(WsMessage message) {
     EXPECT_EQ(closed_, 0) << "nothing is told after the end";

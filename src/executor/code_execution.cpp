@@ -1,0 +1,454 @@
+#include "executor/code_execution.hpp"
+
+#include <boost/asio/post.hpp>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/limits.hpp"
+#include "code/extraction.hpp"
+#include "code/result_json.hpp"
+#include "executor/code_session.hpp"
+#include "executor/request_environment.hpp"
+#include "protocol/code_blocks.hpp"
+#include "protocol/json.hpp"
+
+namespace perijove {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kTextPieceBytes = 32 * 1024;
+constexpr auto kTextDelay = std::chrono::milliseconds(20);
+
+std::chrono::milliseconds in_milliseconds(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration);
+}
+
+// For code of ours between the blocks.
+BlockOptions silently() {
+  BlockOptions options;
+  options.execution.limit = std::chrono::seconds(10);
+  options.silent = true;
+  options.allow_input = false;
+  return options;
+}
+
+std::size_t size_of(const Output& output) {
+  if (const auto* stream = std::get_if<StreamOutput>(&output)) return stream->text.size();
+  std::size_t size = 0;
+  if (const auto* display = std::get_if<DisplayOutput>(&output)) {
+    for (const auto& [type, data] : display->data) size += data.size();
+  }
+  return size;
+}
+
+// As nbformat has them; empty when they are too large to be kept.
+std::string outputs_text(const std::vector<Output>& outputs) {
+  std::size_t size = 0;
+  for (const Output& output : outputs) size += size_of(output);
+  if (size > limits::kHistoryEntryBytesMax) return {};
+  json list = json::array();
+  for (const Output& output : outputs) list.push_back(to_nbformat(output));
+  return dump_json(list);
+}
+
+std::string padded(std::uint64_t number) {
+  std::string text = std::to_string(number);
+  return text.size() < 4 ? std::string(4 - text.size(), '0') + text : text;
+}
+
+}  // namespace
+
+CodeExecution::CodeExecution(CodeSession& session, std::string id, std::uint64_t number,
+                             CodeRequest request)
+    : session_(session),
+      id_(std::move(id)),
+      number_(number),
+      request_(std::move(request)),
+      queued_at_(session.shard().now()),
+      started_at_(queued_at_),
+      timer_(session.shard().loop()),
+      text_timer_(session.shard().loop()),
+      stdout_log_(session.directory(), ".perijove/" + id_ + ".stdout"),
+      stderr_log_(session.directory(), ".perijove/" + id_ + ".stderr") {
+  result_.execution_id = id_;
+  result_.session_id = session.id();
+}
+
+CodeExecution::~CodeExecution() = default;
+
+json CodeExecution::to_json() const {
+  json answer = perijove::to_json(result_);
+  if (state_ == State::queued) answer["status"] = "queued";
+  if (state_ == State::running) answer["status"] = "running";
+  return answer;
+}
+
+// ---- the queue ----
+
+void CodeExecution::set_queue_position(std::size_t position) {
+  emit("queued", {{"position", position}});
+  if (!request_.queue_wait) return;
+  timer_.expires_at(queued_at_ + *request_.queue_wait);
+  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    if (error || !self || self->state_ != State::queued) return;
+    self->refuse_block(CodeStatus::rejected, "kernel_busy",
+                       "it waited " + format_duration(*self->request_.queue_wait) +
+                           " for the session to become free",
+                       "wait longer (queue.max_wait_s), or cancel what runs");
+    self->finish();
+  });
+}
+
+void CodeExecution::start() {
+  state_ = State::running;
+  started_at_ = session_.shard().now();
+  result_.queued = in_milliseconds(started_at_ - queued_at_);
+  timer_.cancel();
+  set_request_timer();
+  next_block();
+}
+
+void CodeExecution::set_request_timer() {
+  if (!request_.total_timeout) return;
+  timer_.expires_at(started_at_ + *request_.total_timeout);
+  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    if (error || !self || self->state_ != State::running) return;
+    self->out_of_total_time_ = true;
+    self->cancel();
+  });
+}
+
+void CodeExecution::cancel() {
+  if (done() || cancelled_) return;
+  cancelled_ = true;
+  if (state_ == State::queued) {
+    refuse_block(CodeStatus::cancelled, "cancelled", "it was cancelled before it began");
+    finish();
+  } else if (kernel_ != nullptr && kernel_->runner->running()) {
+    kernel_->runner->cancel();
+  }
+  // Otherwise its kernel is starting: the block is not begun when that is over.
+}
+
+void CodeExecution::abandon(const std::string& reason) {
+  if (done()) return;
+  const auto self = shared_from_this();
+  if (kernel_ != nullptr && kernel_->runner->running()) {
+    block_done(kernel_->runner->abandon());
+    if (done()) return;
+  }
+  refuse_block(CodeStatus::cancelled, "cancelled", reason);
+  finish();
+}
+
+bool CodeExecution::answer_input(std::string_view text) {
+  if (!waits_for_input_ || kernel_ == nullptr) return false;
+  waits_for_input_ = false;
+  kernel_->runner->answer_input(text);
+  return true;
+}
+
+// ---- one block after another ----
+
+void CodeExecution::next_block() {
+  if (done()) return;
+  if (block_ == request_.blocks.size()) {
+    finish();
+    return;
+  }
+  const CodeBlock& block = request_.blocks[block_];
+  block_language_ = canonical_language(block.language);
+  block_code_ = block.entry_point.empty() ? block.code : block.files.at(block.entry_point);
+  block_file_ = block.entry_point;
+  session_.with_kernel(
+      block_language_, [weak = weak_from_this()](const Result<LanguageKernel*>& kernel) {
+        const auto self = weak.lock();
+        if (!self || self->done()) return;
+        if (self->cancelled_) {
+          self->refuse_block(self->out_of_total_time_ ? CodeStatus::timeout : CodeStatus::cancelled,
+                             self->out_of_total_time_ ? "timeout" : "cancelled",
+                             "it was ended before this block began");
+          self->finish();
+        } else if (!kernel) {
+          const bool unknown = kernel.error().code == Code::not_found;
+          self->refuse_block(unknown ? CodeStatus::rejected : CodeStatus::kernel_died,
+                             unknown ? "language_not_supported" : "kernel_start_failed",
+                             kernel.error().message);
+          self->finish();
+        } else {
+          self->run_in(**kernel);
+        }
+      });
+}
+
+Result<void> CodeExecution::write_files() {
+  const CodeBlock& block = request_.blocks[block_];
+  for (const auto& [path, contents] : block.files) {
+    if (const auto written = session_.directory().write(path, contents); !written) {
+      return written.error();
+    }
+  }
+  const auto directive = requested_file_name(block_code_);
+  if (!directive) return directive.error();
+  if (block.entry_point.empty() && *directive) {
+    block_file_ = **directive;
+    const auto written = session_.directory().write(block_file_, block_code_);
+    if (!written) return written.error();
+  }
+  return {};
+}
+
+void CodeExecution::run_in(LanguageKernel& kernel) {
+  kernel_ = &kernel;
+  block_language_ = kernel.language;
+  if (const auto written = write_files(); !written) {
+    refuse_block(CodeStatus::rejected, "path_outside_work_dir", written.error().message);
+    finish();
+    return;
+  }
+  if (kernel.runner->running() || kernel.stuck()) {
+    refuse_block(CodeStatus::rejected, "kernel_busy",
+                 "code of an earlier request still runs in the " + kernel.language + " kernel",
+                 "interrupt or restart the session");
+    finish();
+    return;
+  }
+  emit("started", {{"block", block_}, {"language", kernel.language}});
+  const auto weak = weak_from_this();
+  const auto run = [weak, &kernel] {
+    const auto self = weak.lock();
+    if (!self || self->done()) return;
+    const CodeRequest& request = self->request_;
+    if (request.capture_files) self->before_ = take_snapshot(self->session_.directory());
+    BlockOptions options;
+    options.execution.limit = request.timeout;
+    options.execution.quiet_limit = request.quiet_timeout;
+    options.execution.grace = request.grace;
+    options.execution.if_stuck = request.hard_limit == HardLimit::kill_restart
+                                     ? execution::IfStuck::restart
+                                     : execution::IfStuck::leave;
+    options.silent = request.silent;
+    options.store_history = request.store_history;
+    options.allow_input = request.interactive;
+    kernel.runner->run(self->block_code_, options, [weak](const RunResult& result) {
+      if (const auto running = weak.lock()) running->block_done(result);
+    });
+    if (self->cancelled_) kernel.runner->cancel();
+  };
+  if (request_.env.empty()) {
+    run();
+    return;
+  }
+  const auto code = environment_code(request_.env, kernel.language, EnvironmentStep::set);
+  if (!code) {
+    refuse_block(CodeStatus::rejected, "invalid_argument", code.error().message);
+    finish();
+    return;
+  }
+  kernel.runner->run(*code, silently(), [run](const RunResult&) { run(); });
+}
+
+void CodeExecution::block_done(const RunResult& run) {
+  if (done()) return;
+  emit_text();
+  waits_for_input_ = false;
+  LanguageKernel& kernel = *kernel_;
+  WorkDirSnapshot after;
+  if (request_.capture_files) after = take_snapshot(session_.directory());
+  const auto exit = kernel.kernel->last_exit();
+  BlockReport report =
+      report_block(run, {.directory = session_.directory(),
+                         .policy = request_.output,
+                         .stem = "outputs/" + padded(number_),
+                         .index = block_,
+                         .language = kernel.language,
+                         .code = block_code_,
+                         .was_interrupted = interrupted_,
+                         .ran_out_of_total_time = out_of_total_time_,
+                         .out_of_memory = exit ? exit->out_of_memory : std::nullopt});
+  report.result.code_file = block_file_;
+  for (const OutputFile& file : report.files) result_.output_files.push_back(file);
+  if (request_.capture_files) {
+    if (!before_.complete || !after.complete) {
+      report.warnings.push_back("the work directory has more than " +
+                                std::to_string(kSnapshotFilesMax) +
+                                " files: those that the code wrote are not told");
+    }
+    for (OutputFile& file : find_changes(session_.directory(), before_, after, block_)) {
+      emit("file", perijove::to_json(file));
+      result_.output_files.push_back(std::move(file));
+    }
+  }
+  for (std::string& warning : report.warnings) {
+    emit("warning", {{"message", warning}});
+    result_.warnings.push_back(std::move(warning));
+  }
+  if (!run.verdict.note.empty()) result_.note = run.verdict.note;
+  if (run.verdict.state_lost) {
+    result_.state_kept = false;
+    result_.restarted = true;
+    ++kernel.generation;
+  }
+  kernel.runs_on = run.verdict.stuck;
+  if (run.verdict.stuck && request_.hard_limit == HardLimit::kill) {
+    result_.state_kept = false;
+    session_.drop_kernel(kernel);
+    kernel_ = nullptr;
+  }
+  if (request_.store_history && !request_.silent) {
+    session_.remember({.execution_id = id_,
+                       .language = block_language_,
+                       .code = block_code_,
+                       .status = std::string(to_string(report.result.status)),
+                       .execution_count = report.result.execution_count,
+                       .outputs = outputs_text(run.collected->outputs())});
+  }
+  const bool stop = run.asked_exit || cancelled_;
+  const bool set_environment =
+      !request_.env.empty() && kernel_ != nullptr && !run.verdict.state_lost && !run.verdict.stuck;
+  end_block(std::move(report.result));
+  const bool failed = result_.status != CodeStatus::ok;
+  if (stop || (failed && request_.stop_on_error)) block_ = request_.blocks.size();
+  const auto go_on = [weak = weak_from_this()](const RunResult&) {
+    if (const auto self = weak.lock()) self->next_block();
+  };
+  if (set_environment) {
+    const auto code = environment_code(request_.env, block_language_, EnvironmentStep::restore);
+    if (code) {
+      kernel_->runner->run(*code, silently(), go_on);
+      return;
+    }
+  }
+  next_block();
+}
+
+void CodeExecution::refuse_block(CodeStatus status, std::string type, std::string message,
+                                 std::string hint) {
+  end_block(refused_block(block_, block_language_, status, std::move(type), std::move(message),
+                          std::move(hint)));
+}
+
+void CodeExecution::end_block(BlockResult result) {
+  for (const RichOutput& rich : result.results) {
+    json data = perijove::to_json(rich, result_.output_files);
+    data["block"] = block_;
+    emit(rich.is_result ? "result" : "display", std::move(data));
+  }
+  if (result.error) emit("error", perijove::to_json(*result.error));
+  emit("block_done", {{"block", block_},
+                      {"status", to_string(result.status)},
+                      {"exit_code", result.exit_code},
+                      {"duration_ms", result.duration.count()}});
+  if (result.status != CodeStatus::ok && result_.status == CodeStatus::ok) {
+    result_.status = result.status;
+    result_.exit_code = result.exit_code;
+    result_.error = result.error;
+  }
+  result_.blocks.push_back(std::move(result));
+  ++block_;
+}
+
+void CodeExecution::finish() {
+  if (done()) return;
+  const auto self = shared_from_this();
+  emit_text();
+  timer_.cancel();
+  text_timer_.cancel();
+  result_.duration = in_milliseconds(session_.shard().now() - started_at_);
+  if (kernel_ != nullptr) {
+    result_.kernel = to_string(kernel_->kernel->summary().execution_state);
+    result_.generation = kernel_->generation;
+  }
+  kernel_ = nullptr;
+  fit_result(result_, request_.output);
+  state_ = State::done;
+  emit("done", {{"result", perijove::to_json(result_)}});
+  session_.execution_done(self);
+}
+
+// ---- what others follow ----
+
+void CodeExecution::on_output(const Output& output) {
+  if (done()) return;
+  const auto* stream = std::get_if<StreamOutput>(&output);
+  if (stream == nullptr) return;  // displays and errors are told when they are saved
+  (stream->name == "stderr" ? stderr_log_ : stdout_log_).append(stream->text);
+  if (text_stream_ != stream->name) emit_text();
+  text_stream_ = stream->name;
+  text_ += stream->text;
+  if (text_.size() >= kTextPieceBytes) {
+    emit_text();
+  } else if (!std::exchange(text_is_due_, true)) {
+    text_timer_.expires_after(kTextDelay);
+    text_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+      const auto self = weak.lock();
+      if (error || !self) return;
+      self->text_is_due_ = false;
+      self->emit_text();
+    });
+  }
+}
+
+void CodeExecution::emit_text() {
+  if (text_.empty()) return;
+  emit(text_stream_, {{"block", block_}, {"text", std::exchange(text_, {})}});
+}
+
+void CodeExecution::on_input(const InputRequest& request) {
+  if (done()) return;
+  emit_text();
+  waits_for_input_ = true;
+  emit("input_request", {{"prompt", request.prompt}, {"password", request.password}});
+}
+
+void CodeExecution::emit(std::string type, json data) {
+  if (!text_.empty() && type != text_stream_) emit_text();
+  data["seq"] = next_seq_;
+  data["ts"] = format_utc(std::chrono::system_clock::now());
+  data["type"] = type;
+  ExecutionEvent event{.seq = next_seq_++, .type = std::move(type), .json = dump_json(data)};
+  events_bytes_ += event.json.size();
+  events_.push_back(std::move(event));
+  while (events_bytes_ > limits::kExecutionEventsBytesMax && events_.size() > 1) {
+    events_bytes_ -= events_.front().json.size();
+    events_.pop_front();
+  }
+  notify();
+}
+
+CodeExecution::Events CodeExecution::events(std::uint64_t from, std::size_t count) const {
+  Events found;
+  if (events_.empty()) return found;
+  const std::uint64_t first = events_.front().seq;
+  if (from < first) found.missed = first - std::max<std::uint64_t>(from, 1);
+  const std::uint64_t begin = std::max(from, first) - first;
+  for (std::uint64_t i = begin; i < events_.size() && found.events.size() < count; ++i) {
+    found.events.push_back(&events_[i]);
+  }
+  return found;
+}
+
+std::shared_ptr<void> CodeExecution::listen(std::function<void()> on_events) {
+  auto listener = std::make_shared<std::function<void()>>(std::move(on_events));
+  std::erase_if(listeners_, [](const auto& each) { return each.expired(); });
+  listeners_.push_back(listener);
+  return listener;
+}
+
+void CodeExecution::notify() {
+  if (std::exchange(notify_posted_, true)) return;
+  boost::asio::post(session_.shard().loop(), [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->notify_posted_ = false;
+    const auto listeners = self->listeners_;  // a call may add or drop some
+    for (const auto& each : listeners) {
+      if (const auto call = each.lock()) (*call)();
+    }
+  });
+}
+
+}  // namespace perijove

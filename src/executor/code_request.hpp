@@ -1,0 +1,70 @@
+#pragma once
+
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "code/text_budget.hpp"
+#include "perijove/code_result.hpp"
+#include "perijove/result.hpp"
+
+namespace perijove {
+
+/// What becomes of displayed images, besides their text/plain.
+enum class ImagePolicy {
+  file,     ///< A file in the work directory.
+  in_line,  ///< A file, and the data in the answer when it is small enough.
+  none,     ///< Dropped.
+};
+
+/// How a result is made to fit its reader.
+struct OutputPolicy {
+  TextBudget budget;  ///< Of stdout, stderr and the combined output, each.
+  ImagePolicy images = ImagePolicy::file;
+  std::size_t inline_image_bytes_max = 512 * 1024;
+};
+
+/// What to do with code that two interrupts did not end.
+enum class HardLimit {
+  kill_restart,  ///< Kill the kernel and start it anew; its variables are lost.
+  kill,          ///< Kill it; the next block starts a fresh one.
+  leave,         ///< Let it run; the session is busy until it ends.
+};
+
+/// One request to run code in a session.
+struct CodeRequest {
+  std::vector<CodeBlock> blocks;
+  bool stop_on_error = true;
+
+  std::optional<Duration> timeout = std::chrono::seconds(60);  ///< Of each block; nullopt: none.
+  std::optional<Duration> total_timeout;     ///< Of all blocks together, without the waiting.
+  std::optional<Duration> quiet_timeout;     ///< Longest silence of a block.
+  Duration grace = std::chrono::seconds(5);  ///< For each of the two interrupts.
+  HardLimit hard_limit = HardLimit::kill_restart;
+
+  /// Set while these blocks run, then as before. Python and bash only.
+  std::map<std::string, std::string> env;
+  /// Code that asks for input waits for answer_input(); otherwise it fails.
+  bool interactive = false;
+  bool silent = false;
+  bool store_history = true;
+  bool capture_files = true;  ///< Tell which files the code has written.
+
+  bool reject_when_busy = false;       ///< Instead of waiting behind other requests.
+  std::optional<Duration> queue_wait;  ///< Longest wait behind them; nullopt: any.
+  /// Whether the loss of the connection that waits for the result cancels it.
+  bool cancel_on_disconnect = true;
+
+  OutputPolicy output;
+  std::string idempotency_key;  ///< The same key gives the same execution; empty: a new one.
+};
+
+/// Reads the JSON of a request (`blocks` or `code` or `markdown`, `timeout`, `env`, `output` ...;
+/// docs/executors.md has them all) over the session's defaults. invalid_argument names the field.
+/// Unknown fields are errors that say what may have been meant.
+Result<CodeRequest> read_code_request(const nlohmann::json& json, const CodeRequest& defaults);
+
+}  // namespace perijove

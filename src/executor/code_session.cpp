@@ -1,0 +1,404 @@
+#include "executor/code_session.hpp"
+
+#include <boost/asio/post.hpp>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/ids.hpp"
+#include "base/limits.hpp"
+#include "base/log.hpp"
+#include "protocol/code_blocks.hpp"
+#include "protocol/json.hpp"
+
+namespace perijove {
+namespace {
+
+using nlohmann::json;
+
+json seconds_or_null(const std::optional<Duration>& duration) {
+  if (!duration) return nullptr;
+  return std::chrono::duration<double>(*duration).count();
+}
+
+}  // namespace
+
+bool LanguageKernel::stuck() const {
+  return runs_on && kernel->summary().execution_state == ExecutionState::busy;
+}
+
+Result<std::shared_ptr<CodeSession>> CodeSession::create(Shard& shard, KernelRegistry& registry,
+                                                         CodeSessionOptions options,
+                                                         std::function<void()> on_end) {
+  const std::string name = options.kernel.empty() ? registry.default_kernelspec() : options.kernel;
+  const auto catalogue = registry.kernelspecs().blocking_refresh();
+  const auto spec = catalogue->find(name);
+  if (!spec) return spec.error();
+  options.kernel = (*spec)->spec.name;
+  auto directory = WorkDir::open(options.work_dir);
+  if (!directory) return directory.error();
+  options.work_dir = directory->path();
+  std::shared_ptr<CodeSession> session(new CodeSession(shard, registry, std::move(options),
+                                                       *std::move(directory), std::move(on_end)));
+  session->language_ = canonical_language((*spec)->spec.language);
+  session->set_timer();
+  return session;
+}
+
+CodeSession::CodeSession(Shard& shard, KernelRegistry& registry, CodeSessionOptions options,
+                         WorkDir directory, std::function<void()> on_end)
+    : shard_(shard),
+      registry_(registry),
+      options_(std::move(options)),
+      id_("s_" + make_uuid()),
+      directory_(std::move(directory)),
+      on_end_(std::move(on_end)),
+      created_(std::chrono::system_clock::now()),
+      created_at_(shard.now()),
+      idle_since_(created_at_),
+      timer_(shard.loop()) {}
+
+CodeSession::~CodeSession() {
+  for (auto& [language, kernel] : kernels_) {
+    if (kernel->kernel) kernel->kernel->stop([](const Result<void>&) {});
+  }
+}
+
+json CodeSession::to_json() const {
+  json kernels = json::array();
+  for (const auto& [language, kernel] : kernels_) {
+    const KernelSummary summary = kernel->kernel->summary();
+    kernels.push_back({{"id", summary.id.str()},
+                       {"name", summary.name},
+                       {"language", language},
+                       {"execution_state", to_string(summary.execution_state)},
+                       {"isolation", summary.isolation},
+                       {"generation", kernel->generation}});
+  }
+  return {{"session_id", id_},
+          {"key", options_.key.empty() ? json() : json(options_.key)},
+          {"kernel", options_.kernel},
+          {"language", language_},
+          {"work_dir", options_.work_dir},
+          {"state", ended_   ? "ended"
+                    : busy() ? "busy"
+                             : "idle"},
+          {"queued", queue_.size()},
+          {"running", running_ ? json(running_->id()) : json()},
+          {"kernels", kernels},
+          {"created", format_utc(created_)},
+          {"idle_timeout_s", seconds_or_null(options_.idle_timeout)},
+          {"max_lifetime_s", seconds_or_null(options_.lifetime_max)},
+          {"timeout_s", seconds_or_null(options_.defaults.timeout)},
+          {"labels", options_.labels}};
+}
+
+// ---- executions ----
+
+Result<std::shared_ptr<CodeExecution>> CodeSession::execute(CodeRequest request) {
+  shard_.assert_here();
+  if (ended_) return Error{Code::failed_precondition, "the session has ended"};
+  if (!request.idempotency_key.empty()) {
+    const auto same = [&](const std::shared_ptr<CodeExecution>& each) {
+      return each && each->request().idempotency_key == request.idempotency_key;
+    };
+    if (same(running_)) return running_;
+    for (const auto* list : {&queue_, &finished_}) {
+      for (const auto& each : *list) {
+        if (same(each)) return each;
+      }
+    }
+  }
+  if (request.reject_when_busy && busy()) {
+    return Error{Code::aborted, "the session is busy with execution " +
+                                    (running_ ? running_->id() : queue_.front()->id())};
+  }
+  if (queue_.size() >= limits::kQueuedExecutionsMax) {
+    return Error{Code::resource_exhausted,
+                 std::to_string(queue_.size()) + " executions wait in this session already"};
+  }
+  auto execution = std::make_shared<CodeExecution>(*this, "e_" + make_uuid(), next_number_++,
+                                                   std::move(request));
+  queue_.push_back(execution);
+  set_timer();
+  if (running_ || evaluating_) {
+    execution->set_queue_position(queue_.size());
+  } else {
+    boost::asio::post(shard_.loop(), [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->run_next();
+    });
+  }
+  return execution;
+}
+
+std::shared_ptr<CodeExecution> CodeSession::find_execution(std::string_view id) const {
+  if (running_ && running_->id() == id) return running_;
+  for (const auto* list : {&queue_, &finished_}) {
+    for (const auto& each : *list) {
+      if (each->id() == id) return each;
+    }
+  }
+  return nullptr;
+}
+
+void CodeSession::run_next() {
+  if (running_ || evaluating_ || queue_.empty() || ended_) return;
+  running_ = std::move(queue_.front());
+  queue_.pop_front();
+  running_->start();
+}
+
+void CodeSession::execution_done(const std::shared_ptr<CodeExecution>& execution) {
+  if (running_ == execution) running_.reset();
+  std::erase(queue_, execution);
+  finished_.push_back(execution);
+  if (finished_.size() > limits::kFinishedExecutionsMax) finished_.pop_front();
+  idle_since_ = shard_.now();
+  set_timer();
+  boost::asio::post(shard_.loop(), [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->run_next();
+  });
+}
+
+void CodeSession::remember(HistoryEntry entry) {
+  history_bytes_ += entry.code.size() + entry.outputs.size();
+  history_.push_back(std::move(entry));
+  while (history_bytes_ > limits::kHistoryBytesMax && history_.size() > 1) {
+    history_bytes_ -= history_.front().code.size() + history_.front().outputs.size();
+    history_.pop_front();
+  }
+}
+
+void CodeSession::interrupt() {
+  if (running_) running_->note_interrupt();
+  for (auto& [language, kernel] : kernels_) {
+    if (running_ || kernel->stuck()) kernel->kernel->interrupt([](const Result<void>&) {});
+  }
+}
+
+void CodeSession::evaluate(std::string code, std::string expression,
+                           std::function<void(Result<std::string>)> done) {
+  if (ended_) {
+    done(Error{Code::failed_precondition, "the session has ended"});
+    return;
+  }
+  if (busy() || evaluating_) {
+    done(Error{Code::aborted, "the session is busy; its variables can be seen between executions"});
+    return;
+  }
+  evaluating_ = true;
+  const auto self = shared_from_this();
+  with_kernel(language_, [self, code = std::move(code), expression = std::move(expression),
+                          done = std::move(done)](const Result<LanguageKernel*>& kernel) {
+    const auto end = [self, done](Result<std::string> answer) {
+      self->evaluating_ = false;
+      self->run_next();
+      done(std::move(answer));
+    };
+    if (!kernel) {
+      end(kernel.error());
+      return;
+    }
+    BlockOptions options;
+    options.execution.limit = std::chrono::seconds(10);
+    options.silent = true;
+    options.allow_input = false;
+    options.user_expressions = dump_json({{"value", expression}});
+    (*kernel)->runner->run(code, options, [end](const RunResult& run) {
+      const auto reply = parse_json(run.reply);
+      if (!reply || !reply->is_object()) {
+        end(Error{Code::unavailable, "the kernel gave no answer: " + run.verdict.note});
+        return;
+      }
+      const auto value = reply->value(json::json_pointer("/user_expressions/value"), json());
+      const auto text = value.value(json::json_pointer("/data/text~1plain"), json());
+      if (text.is_string()) {
+        end(text.get<std::string>());
+        return;
+      }
+      const std::string why = value.is_object() ? value.value("evalue", std::string()) : "";
+      end(Error{Code::invalid_argument, why.empty() ? "the kernel could not evaluate it" : why});
+    });
+  });
+}
+
+// ---- kernels ----
+
+void CodeSession::with_kernel(const std::string& wanted,
+                              std::function<void(Result<LanguageKernel*>)> use) {
+  const std::string language = wanted.empty() ? language_ : wanted;
+  const auto found = kernels_.find(language);
+  if (found != kernels_.end()) {
+    const lifecycle::State state = found->second->kernel->state();
+    if (state == lifecycle::State::dead || state == lifecycle::State::stopped) {
+      drop_kernel(*found->second);
+    } else if (found->second->ready) {
+      use(found->second.get());
+      return;
+    } else {
+      found->second->when_ready = std::move(use);
+      return;
+    }
+  }
+  const auto started = start_kernel(language, language == language_ ? options_.kernel : language);
+  if (!started) {
+    boost::asio::post(shard_.loop(),
+                      [use = std::move(use), error = started.error()] { use(error); });
+    return;
+  }
+  (*started)->when_ready = std::move(use);
+}
+
+Result<LanguageKernel*> CodeSession::start_kernel(const std::string& language,
+                                                  const std::string& name) {
+  StartKernel start;
+  start.name = name;
+  start.session_env = options_.env;
+  start.session_name = options_.key;
+  start.work_dir = options_.work_dir;
+  auto kernel = std::make_unique<LanguageKernel>();
+  kernel->language = language;
+  kernel->generation = ++generations_[language];
+  const auto weak = weak_from_this();
+  auto started = registry_.start(start, [weak, language](const Result<void>& result) {
+    if (const auto self = weak.lock()) self->kernel_started(language, result);
+  });
+  if (!started) {
+    --generations_[language];
+    return started.error();
+  }
+  kernel->kernel = *std::move(started);
+  BlockRunner::Events events;
+  events.on_output = [weak](const Output& output) {
+    const auto self = weak.lock();
+    if (self && self->running_) self->running_->on_output(output);
+  };
+  events.on_input = [weak](const InputRequest& request) {
+    const auto self = weak.lock();
+    if (self && self->running_) self->running_->on_input(request);
+  };
+  kernel->runner = std::make_shared<BlockRunner>(shard_, kernel->kernel, std::move(events));
+  LanguageKernel* const made = kernel.get();
+  kernels_.insert_or_assign(language, std::move(kernel));
+  return made;
+}
+
+void CodeSession::kernel_started(const std::string& language, const Result<void>& started) {
+  const auto found = kernels_.find(language);
+  if (found == kernels_.end()) return;
+  LanguageKernel& kernel = *found->second;
+  const auto use = std::exchange(kernel.when_ready, nullptr);
+  if (started) {
+    kernel.ready = true;
+    if (use) use(&kernel);
+    return;
+  }
+  const Error error = started.error();
+  drop_kernel(kernel);
+  if (use) use(error);
+}
+
+void CodeSession::drop_kernel(LanguageKernel& kernel) {
+  const auto found = kernels_.find(kernel.language);
+  if (found == kernels_.end()) return;
+  generations_[kernel.language] = std::max(generations_[kernel.language], kernel.generation);
+  const auto dropped = std::move(found->second);  // lives to the end of this call
+  kernels_.erase(found);
+  dropped->kernel->stop([](const Result<void>&) {}, true);
+}
+
+void CodeSession::restart(Done done) {
+  if (ended_) {
+    done(Error{Code::failed_precondition, "the session has ended"});
+    return;
+  }
+  const auto queue = queue_;
+  for (const auto& each : queue) each->abandon("the session was restarted");
+  if (running_) running_->abandon("the session was restarted");
+  struct Pending {
+    std::size_t left = 0;
+    Result<void> result;
+    Done done;
+  };
+  auto pending = std::make_shared<Pending>();
+  pending->left = kernels_.size();
+  pending->done = std::move(done);
+  if (pending->left == 0) {
+    boost::asio::post(shard_.loop(), [pending] { pending->done({}); });
+    return;
+  }
+  for (auto& [language, kernel] : kernels_) {
+    ++kernel->generation;
+    kernel->runs_on = false;
+    kernel->kernel->restart(
+        [pending](const Result<void>& restarted) {
+          if (!restarted) pending->result = restarted;
+          if (--pending->left == 0) pending->done(pending->result);
+        },
+        true);
+  }
+}
+
+void CodeSession::stop(Done done) {
+  if (std::exchange(ended_, true)) {
+    if (done) done({});
+    return;
+  }
+  const auto self = shared_from_this();
+  timer_.cancel();
+  const auto queue = queue_;
+  for (const auto& each : queue) each->abandon("the session has ended");
+  if (running_) running_->abandon("the session has ended");
+  const auto left = std::make_shared<std::size_t>(kernels_.size() + 1);
+  const auto one_less = [self, left, done = std::move(done)] {
+    if (--*left > 0) return;
+    self->kernels_.clear();
+    if (const auto tell = std::exchange(self->on_end_, nullptr)) tell();
+    if (done) done({});
+  };
+  for (auto& [language, kernel] : kernels_) {
+    if (const auto use = std::exchange(kernel->when_ready, nullptr)) {
+      use(Error{Code::aborted, "the session has ended"});
+    }
+    kernel->kernel->stop([one_less](const Result<void>&) { one_less(); });
+  }
+  boost::asio::post(shard_.loop(), one_less);
+}
+
+// ---- its end ----
+
+void CodeSession::set_limits(std::optional<Duration> idle_timeout,
+                             std::optional<Duration> lifetime_max) {
+  options_.idle_timeout = idle_timeout;
+  options_.lifetime_max = lifetime_max;
+  set_timer();
+}
+
+void CodeSession::set_timer() {
+  std::optional<TimePoint> next;
+  if (options_.lifetime_max) next = created_at_ + *options_.lifetime_max;
+  if (options_.idle_timeout && !busy()) {
+    const TimePoint idle = idle_since_ + *options_.idle_timeout;
+    if (!next || idle < *next) next = idle;
+  }
+  timer_.cancel();
+  if (!next || ended_) return;
+  timer_.expires_at(*next);
+  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    if (!error && self && !self->ended_) self->on_timer();
+  });
+}
+
+void CodeSession::on_timer() {
+  const TimePoint now = shard_.now();
+  const bool old = options_.lifetime_max && now >= created_at_ + *options_.lifetime_max;
+  const bool idle = options_.idle_timeout && !busy() && now >= idle_since_ + *options_.idle_timeout;
+  if (!old && !idle) {
+    set_timer();
+    return;
+  }
+  log::info("session_expired", {{"session", id_}, {"reason", old ? "lifetime" : "idle"}});
+  stop(nullptr);
+}
+
+}  // namespace perijove

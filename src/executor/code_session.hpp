@@ -1,0 +1,145 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/registry.hpp"
+#include "engine/runner.hpp"
+#include "executor/code_execution.hpp"
+#include "executor/code_request.hpp"
+#include "io/work_dir.hpp"
+
+namespace perijove {
+
+/// What a session is made with.
+struct CodeSessionOptions {
+  std::string key;     ///< Chosen by the client, unique; empty: none.
+  std::string kernel;  ///< Kernelspec or language of blocks that name no language; empty: default.
+  std::string work_dir;                  ///< Absolute; is made.
+  Environment env;                       ///< Of every kernel of the session.
+  CodeRequest defaults;                  ///< What requests that do not say otherwise get.
+  std::optional<Duration> idle_timeout;  ///< Ends the session this long after its last execution.
+  std::optional<Duration> lifetime_max;  ///< Ends it this long after its beginning.
+  std::map<std::string, std::string> labels;
+};
+
+/// The kernel of a session that speaks one language.
+struct LanguageKernel {
+  std::string language;  ///< Canonical.
+  std::shared_ptr<Kernel> kernel;
+  std::shared_ptr<BlockRunner> runner;
+  std::uint64_t generation = 1;  ///< Counts its processes: variables live in one.
+  bool ready = false;
+  bool runs_on = false;  ///< Code that was given up was still running.
+  std::function<void(Result<LanguageKernel*>)> when_ready;
+
+  /// Whether that code still runs.
+  bool stuck() const;
+};
+
+/// One block that was run, for the history.
+struct HistoryEntry {
+  std::string execution_id;
+  std::string language;
+  std::string code;
+  std::string status;
+  std::optional<std::int64_t> execution_count;
+  std::string outputs;  ///< The JSON text of nbformat's `outputs`; empty when too large to keep.
+};
+
+/// A stateful workspace: one work directory and, for each language used in it, one kernel, started
+/// at first use. Executions run one after another. Shard thread only; held by shared_ptr; call
+/// stop() before the last share goes.
+class CodeSession : public std::enable_shared_from_this<CodeSession> {
+ public:
+  using Done = std::function<void(Result<void>)>;
+
+  /// Makes the work directory; starts no kernel yet. `on_end` is called once, when the session has
+  /// ended by itself or by stop(). Errors: those of WorkDir::open.
+  static Result<std::shared_ptr<CodeSession>> create(Shard& shard, KernelRegistry& registry,
+                                                     CodeSessionOptions options,
+                                                     std::function<void()> on_end);
+  ~CodeSession();
+
+  const std::string& id() const { return id_; }
+  const CodeSessionOptions& options() const { return options_; }
+  const WorkDir& directory() const { return directory_; }
+  Shard& shard() { return shard_; }
+  bool ended() const { return ended_; }
+  /// Whether something runs or waits.
+  bool busy() const { return running_ != nullptr || !queue_.empty(); }
+  const std::deque<HistoryEntry>& history() const { return history_; }
+  /// The session as REST shows it.
+  nlohmann::json to_json() const;
+
+  /// Queues a request. aborted: something runs, and the request does not want to wait.
+  /// failed_precondition: the session has ended. resource_exhausted: too many wait.
+  Result<std::shared_ptr<CodeExecution>> execute(CodeRequest request);
+  /// nullptr when it is not known (any more).
+  std::shared_ptr<CodeExecution> find_execution(std::string_view id) const;
+
+  /// Interrupts what runs; its variables stay.
+  void interrupt();
+  /// Starts every kernel of the session anew; what runs or waits is cancelled.
+  void restart(Done done);
+  /// Ends kernels and session; what runs or waits is cancelled. The work directory stays.
+  void stop(Done done);
+
+  /// Evaluates `code` silently and hands over the text/plain of expression `value`, between the
+  /// executions; error aborted while one runs. For looking at variables.
+  void evaluate(std::string code, std::string expression,
+                std::function<void(Result<std::string>)> done);
+
+  /// Changes what may change later.
+  void set_limits(std::optional<Duration> idle_timeout, std::optional<Duration> lifetime_max);
+
+ private:
+  friend class CodeExecution;
+
+  CodeSession(Shard& shard, KernelRegistry& registry, CodeSessionOptions options, WorkDir directory,
+              std::function<void()> on_end);
+
+  /// The kernel for a language, started when need be; `use` gets it when it is ready, or the error:
+  /// not_found (nobody speaks it), unavailable, deadline_exceeded.
+  void with_kernel(const std::string& language, std::function<void(Result<LanguageKernel*>)> use);
+  Result<LanguageKernel*> start_kernel(const std::string& language, const std::string& name);
+  void kernel_started(const std::string& language, const Result<void>& started);
+  void drop_kernel(LanguageKernel& kernel);
+  void execution_done(const std::shared_ptr<CodeExecution>& execution);
+  void run_next();
+  void remember(HistoryEntry entry);
+  void set_timer();
+  void on_timer();
+
+  Shard& shard_;
+  KernelRegistry& registry_;
+  CodeSessionOptions options_;
+  std::string id_;
+  std::string language_;  // of blocks that name none
+  WorkDir directory_;
+  std::function<void()> on_end_;
+  WallTime created_;
+  TimePoint created_at_;
+  TimePoint idle_since_;
+  boost::asio::steady_timer timer_;
+
+  std::map<std::string, std::unique_ptr<LanguageKernel>> kernels_;  // by language
+  std::map<std::string, std::uint64_t> generations_;                // of kernels that were dropped
+  std::uint64_t next_number_ = 1;
+  std::shared_ptr<CodeExecution> running_;
+  std::deque<std::shared_ptr<CodeExecution>> queue_;
+  std::deque<std::shared_ptr<CodeExecution>> finished_;  // kept to be asked, oldest first
+  std::deque<HistoryEntry> history_;
+  std::size_t history_bytes_ = 0;
+  bool evaluating_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace perijove

@@ -1,0 +1,175 @@
+#include <nlohmann/json.hpp>
+
+#include "faces/v1/v1_face.hpp"
+#include "protocol/environment.hpp"
+#include "protocol/json_fields.hpp"
+
+namespace perijove::v1 {
+namespace {
+
+using nlohmann::json;
+
+std::string session_url(const CallPtr& call, const CodeSession& session) {
+  return call->base_url() + "v1/sessions/" + session.id();
+}
+
+// Absent leaves `out` as it is, null means none.
+void read_seconds(JsonFields& fields, std::string_view field, std::optional<Duration>& out) {
+  const json* const value = fields.find(field);
+  if (value == nullptr) return;
+  if (value->is_null()) {
+    out = std::nullopt;
+    return;
+  }
+  constexpr double kSecondsMax = 1e9;
+  out = std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(fields.number(field, 0, 0, kSecondsMax)));
+}
+
+Result<CodeSessionOptions> read_options(const json& body, const SessionStoreOptions& defaults) {
+  CodeSessionOptions options;
+  options.defaults = defaults.defaults;
+  options.idle_timeout = defaults.idle_timeout;
+  options.lifetime_max = defaults.lifetime_max;
+  JsonFields fields(body, "session");
+  fields.refuse_unknown({"key", "kernel", "language", "work_dir", "env", "idle_timeout_s",
+                         "max_lifetime_s", "timeout", "idle_output_timeout_s", "output", "labels",
+                         "files"});
+  options.key = fields.text("key");
+  options.kernel = fields.text("kernel", fields.text("language"));
+  options.work_dir = fields.text("work_dir");
+  options.labels = fields.text_map("labels");
+  read_seconds(fields, "idle_timeout_s", options.idle_timeout);
+  read_seconds(fields, "max_lifetime_s", options.lifetime_max);
+  fields.text_map("files");  // written when the session is there
+  if (fields.error()) return *fields.error();
+  if (const json* const env = fields.find("env"); env != nullptr) {
+    auto read = read_client_environment(*env);
+    if (!read) return read.error();
+    options.env = *std::move(read);
+  }
+  // What requests get by default is written as in a request.
+  json request = {{"code", ""}};
+  for (const char* const name : {"timeout", "idle_output_timeout_s", "output"}) {
+    if (const json* const value = fields.find(name)) request[name] = *value;
+  }
+  auto read = read_code_request(request, options.defaults);
+  if (!read) return read.error();
+  options.defaults = *std::move(read);
+  options.defaults.blocks.clear();
+  return options;
+}
+
+void create(V1Face& face, const CallPtr& call, std::string key) {
+  auto body = body_object(call);
+  if (!body) return;
+  if (!key.empty()) (*body)["key"] = key;
+  auto options = read_options(*body, face.sessions().options());
+  if (!options) {
+    problem(call, options.error(), "validation_failed");
+    return;
+  }
+  const auto session = face.sessions().create(*std::move(options));
+  if (!session) {
+    problem(call, session.error());
+    return;
+  }
+  if (const auto files = body->find("files"); files != body->end() && files->is_object()) {
+    for (const auto& [path, contents] : files->items()) {
+      const auto written = (*session)->directory().write(path, contents.get<std::string>());
+      if (!written) {
+        (*session)->stop(nullptr);
+        problem(call, written.error(), "path_outside_work_dir");
+        return;
+      }
+    }
+  }
+  call->json(201, (*session)->to_json(), {{"Location", session_url(call, **session)}});
+}
+
+void change(const std::shared_ptr<CodeSession>& session, const CallPtr& call) {
+  const auto body = body_object(call);
+  if (!body) return;
+  JsonFields fields(*body, "session");
+  fields.refuse_unknown({"idle_timeout_s", "max_lifetime_s"});
+  auto idle = session->options().idle_timeout;
+  auto lifetime = session->options().lifetime_max;
+  read_seconds(fields, "idle_timeout_s", idle);
+  read_seconds(fields, "max_lifetime_s", lifetime);
+  if (fields.error()) {
+    problem(call, *fields.error(), "validation_failed");
+    return;
+  }
+  session->set_limits(idle, lifetime);
+  call->json(200, session->to_json());
+}
+
+void handle_session(const std::shared_ptr<CodeSession>& session, const CallPtr& call) {
+  if (!method_is(call, "GET,PATCH,DELETE")) return;
+  const std::string& method = call->request().method;
+  if (method == "PATCH") {
+    change(session, call);
+  } else if (method == "DELETE") {
+    session->stop([call](const Result<void>&) { call->empty(204); });
+  } else {
+    call->json(200, session->to_json());
+  }
+}
+
+void list(V1Face& face, const CallPtr& call) {
+  json all = json::array();
+  for (const auto& each : face.sessions().list()) all.push_back(each->to_json());
+  call->json(200, {{"sessions", all}});
+}
+
+}  // namespace
+
+bool handle_sessions(V1Face& face, const CallPtr& call, const PathParts& path) {
+  if (path.size() < 2 || path[1] != "sessions") return false;
+  if (path.size() == 2) {
+    if (!method_is(call, "GET,POST")) return true;
+    if (call->request().method == "POST") {
+      create(face, call, {});
+    } else {
+      list(face, call);
+    }
+    return true;
+  }
+  if (path.size() == 4 && path[2] == "by-key") {
+    if (!method_is(call, "PUT")) return true;
+    if (const auto existing = face.sessions().find(path[3])) {
+      call->json(200, existing->to_json());
+    } else {
+      create(face, call, path[3]);
+    }
+    return true;
+  }
+  const std::string action = path.size() == 4 ? path[3] : std::string();
+  if (path.size() > 3 && action != "execute" && action != "interrupt" && action != "restart") {
+    return false;
+  }
+  const auto session = find_session(face, call, path);
+  if (!session) return true;
+  if (path.size() == 3) {
+    handle_session(session, call);
+    return true;
+  }
+  if (!method_is(call, "POST")) return true;
+  if (action == "execute") {
+    execute(session, call);
+  } else if (action == "interrupt") {
+    session->interrupt();
+    call->json(200, session->to_json());
+  } else {
+    session->restart([call, session](const Result<void>& restarted) {
+      if (restarted) {
+        call->json(200, session->to_json());
+      } else {
+        problem(call, restarted.error());
+      }
+    });
+  }
+  return true;
+}
+
+}  // namespace perijove::v1
