@@ -371,7 +371,7 @@ void Server::reply(Channel channel, std::string_view msg_type, std::string conte
                    std::string metadata) {
   Current& request = current(channel);
   request.replied = true;
-  Message message = compose_for(request, msg_type, std::move(content));
+  Message message = compose_for(request.header_text, msg_type, std::move(content));
   message.identities = request.identities;
   message.metadata = std::move(metadata);
   emit(channel, std::move(message));
@@ -388,16 +388,16 @@ void Server::publish_status(Channel channel, std::string_view state) {
 }
 
 void Server::publish_for(const Current& request, std::string_view msg_type, std::string content) {
-  emit(Channel::kIopub, compose_for(request, msg_type, std::move(content)));
+  publish_as_part_of(request.header_text, msg_type, std::move(content));
 }
 
-Message Server::compose_for(const Current& request, std::string_view msg_type,
+Message Server::compose_for(const std::string& request_header, std::string_view msg_type,
                             std::string content) {
   Message message;
   message.identities = {topic_prefix_ + std::string(msg_type)};
   message.msg_type = msg_type;
   message.header = headers_.write(msg_type);
-  message.parent_header = request.header_text;
+  message.parent_header = request_header;
   message.content = std::move(content);
   return message;
 }
@@ -435,7 +435,7 @@ void Server::transmit(Channel channel, Message message) {
 // For the code of a cell.
 
 Message Server::compose(std::string_view msg_type, std::string content) {
-  return compose_for(shell_current_, msg_type, std::move(content));
+  return compose_for(shell_current_.header_text, msg_type, std::move(content));
 }
 
 void Server::publish(std::string_view msg_type, std::string content, std::string metadata,
@@ -444,6 +444,11 @@ void Server::publish(std::string_view msg_type, std::string content, std::string
   message.metadata = std::move(metadata);
   message.buffers = std::move(buffers);
   emit(Channel::kIopub, std::move(message));
+}
+
+void Server::publish_as_part_of(const std::string& request_header, std::string_view msg_type,
+                                std::string content) {
+  emit(Channel::kIopub, compose_for(request_header, msg_type, std::move(content)));
 }
 
 void Server::publish(Message message) { emit(Channel::kIopub, std::move(message)); }

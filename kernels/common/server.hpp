@@ -75,6 +75,9 @@ class Server final : public xeus::xserver {
   const Connection& connection() const noexcept { return options_.connection; }
   Interrupt& interrupt() noexcept { return interrupt_; }
 
+  /// True once the kernel is to end: a cell that is interrupted then has a moment to clean up.
+  bool stopping() const noexcept { return stopping_; }
+
   // For the code of a cell, on the main thread.
 
   /// Publishes on iopub as a side effect of the running request. `content` is JSON text.
@@ -92,6 +95,14 @@ class Server final : public xeus::xserver {
 
   /// Seals a message as publish() would, without sending it.
   Frames seal_for_iopub(Message message);
+
+  /// The header of the running request, for publish_as_part_of().
+  const std::string& request_header() const noexcept { return shell_current_.header_text; }
+
+  /// Publishes on iopub as a side effect of the request with this header, whichever is running: for
+  /// outputs that come late. Threads: any, until the server is destroyed.
+  void publish_as_part_of(const std::string& request_header, std::string_view msg_type,
+                          std::string content);
 
   /// Asks the client of the running request for a line of input. Throws Interrupted.
   std::string read_input(const std::string& prompt, bool password);
@@ -141,7 +152,8 @@ class Server final : public xeus::xserver {
              std::string metadata = "{}");
   void reply_error(Channel channel, std::string_view ename, std::string_view evalue);
   void publish_status(Channel channel, std::string_view state);
-  Message compose_for(const Current& request, std::string_view msg_type, std::string content);
+  Message compose_for(const std::string& request_header, std::string_view msg_type,
+                      std::string content);
   void publish_for(const Current& request, std::string_view msg_type, std::string content);
   void emit(Channel channel, Message message);
   void transmit(Channel channel, Message message);

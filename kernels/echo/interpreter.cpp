@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "common/utf8.hpp"
+
 namespace perijove::kernels::echo {
 namespace {
 
@@ -32,24 +34,6 @@ void run_lines(Cell& cell, std::string_view code) {
     run_line(cell, line);
     code.remove_prefix(std::min(end + 1, code.size()));
   }
-}
-
-/// The byte at which this code point begins; the protocol counts cursors in code points. A negative
-/// cursor, which xeus makes of an absent one, stands for the end.
-std::size_t byte_offset(std::string_view text, int cursor) {
-  if (cursor < 0) return text.size();
-  std::size_t offset = 0;
-  const auto continues = [&] { return offset < text.size() && (text[offset] & 0xC0) == 0x80; };
-  for (; cursor > 0 && offset < text.size(); --cursor) {
-    do ++offset;
-    while (continues());
-  }
-  return offset;
-}
-
-int code_points(std::string_view text) {
-  return static_cast<int>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 /// The line around the cursor, from its beginning.

@@ -1,0 +1,44 @@
+#include "guest/guest_main.hpp"
+
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/run_kernel.hpp"
+#include "guest/process.hpp"
+
+namespace perijove::kernels::guest {
+
+int guest_main(int argc, char** argv, const GuestKernel& kernel) {
+  constexpr int kUsageError = 2;
+  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  if (words.size() == 1 && (words[0] == "--help" || words[0] == "-h")) {
+    std::cout << "usage: " << kernel.executable << " -f CONNECTION_FILE\n\n"
+              << kernel.description
+              << "\n\nThe kernel ends with the process whose id JPY_PARENT_PID holds, if that is "
+                 "set.\n";
+    return EXIT_SUCCESS;
+  }
+  if (words.size() == 1 && words[0] == "--version") {
+    std::cout << kernel.executable << " " PERIJOVE_KERNEL_VERSION "\n";
+    return EXIT_SUCCESS;
+  }
+  if (words.size() != 2 || words[0] != "-f") {
+    std::cerr << kernel.executable << ": wanted: -f CONNECTION_FILE; see --help\n";
+    return kUsageError;
+  }
+  try {
+    adopt_orphans();
+    run_kernel({std::string(words[1])}, kernel.make_interpreter());
+    end_descendants();
+    return EXIT_SUCCESS;
+  } catch (const std::exception& error) {
+    std::cerr << kernel.executable << ": " << error.what() << '\n';
+    end_descendants();
+    return EXIT_FAILURE;
+  }
+}
+
+}  // namespace perijove::kernels::guest
