@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "perijove/export.hpp"
+
 /// Code that is run, and what running it gave. Plain values: copy them, keep them, send them.
 namespace perijove {
 
@@ -39,12 +41,12 @@ enum class CodeStatus {
 
 /// `ok`, `error`, `timeout`, `interrupted`, `cancelled`, `oom`, `kernel_died`, `denied`,
 /// `rejected`: as REST answers spell it.
-std::string_view to_string(CodeStatus status);
+PERIJOVE_API std::string_view to_string(CodeStatus status);
 
 /// The exit code that the status stands for when the code gave none: 0, 1, 124 (timeout, as
 /// timeout(1)), 125 (cancelled, as AutoGen), 130 (interrupted, as a shell), 137 (out of memory,
 /// died).
-int exit_code(CodeStatus status);
+PERIJOVE_API int exit_code(CodeStatus status);
 
 /// One level of a traceback, of the user's own code or of a library.
 struct SourceFrame {

@@ -8,6 +8,8 @@
 #include <utility>
 #include <variant>
 
+#include "perijove/export.hpp"
+
 namespace perijove {
 
 /// What went wrong, named after what the caller does next (as in absl::StatusCode).
@@ -27,13 +29,13 @@ enum class Code {
 };
 
 /// `not_found` and so on: the enumerator's own spelling.
-std::string_view to_string(Code code);
+PERIJOVE_API std::string_view to_string(Code code);
 
 /// The HTTP status a face answers with when it has nothing more exact to say.
-int http_status(Code code);
+PERIJOVE_API int http_status(Code code);
 
 /// The process exit code of the command line (sysexits where one fits, 1 otherwise).
-int exit_code(Code code);
+PERIJOVE_API int exit_code(Code code);
 
 /// A failure of ours or of the caller's request: a code for programs, a sentence for people that
 /// names cause and remedy. Never holds secrets, so that it may be shown and logged.

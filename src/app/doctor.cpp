@@ -13,10 +13,10 @@
 #include <filesystem>
 #include <optional>
 
-#include "app/gateway_runtime.hpp"
 #include "app/serve_options.hpp"
 #include "app/server_file.hpp"
 #include "base/text.hpp"
+#include "engine/gateway_runtime.hpp"
 #include "io/child_process.hpp"
 #include "io/file_descriptor.hpp"
 #include "net/http_server.hpp"

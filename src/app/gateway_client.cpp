@@ -22,6 +22,8 @@ Code code_of(int status) {
       return Code::not_found;
     case 409:
       return Code::failed_precondition;
+    case 413:
+      return Code::resource_exhausted;
     case 503:
       return Code::unavailable;
     case 504:
@@ -39,6 +41,8 @@ Error refusal(const HttpResponse& response, const std::string& url) {
   std::string message;
   if (const auto body = parse_json(response.body); body && body->is_object()) {
     message = json_text(*body, "message");
+    if (message.empty()) message = json_text(*body, "detail");  // a problem document (RFC 9457)
+    if (const std::string hint = json_text(*body, "hint"); !hint.empty()) message += "; " + hint;
   }
   if (message.empty()) {
     message = url + " answers " + std::to_string(response.status) + " " +
@@ -96,8 +100,13 @@ Result<std::string> GatewayClient::ask(std::string_view method, const std::strin
                                        const std::string& body) const {
   HttpCall call;
   call.method = method;
-  call.path = url_.path + path;
+  call.path = path;
   call.body = body;
+  return ask(std::move(call));
+}
+
+Result<std::string> GatewayClient::ask(HttpCall call) const {
+  call.path = url_.path + call.path;
   if (!token_.empty()) call.headers.emplace_back("Authorization", "token " + token_);
   auto response = blocking_http(url_, call);
   if (!response) return response.error();

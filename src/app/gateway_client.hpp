@@ -27,6 +27,8 @@ class GatewayClient {
   /// own message.
   Result<std::string> ask(std::string_view method, const std::string& path,
                           const std::string& body = {}) const;
+  /// The same with everything that a call can have; its path is below the base URL, too.
+  Result<std::string> ask(HttpCall call) const;
   Result<nlohmann::json> ask_json(std::string_view method, const std::string& path,
                                   const std::string& body = {}) const;
 

@@ -6,9 +6,9 @@
 #include <optional>
 #include <string>
 
-#include "app/gateway_runtime.hpp"
 #include "app/serve_options.hpp"
 #include "app/server_file.hpp"
+#include "engine/gateway_runtime.hpp"
 #include "engine/sessions.hpp"
 #include "executor/session_store.hpp"
 #include "faces/jupyter/jupyter_face.hpp"

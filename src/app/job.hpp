@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "app/gateway_runtime.hpp"
+#include "engine/gateway_runtime.hpp"
 #include "engine/runner.hpp"
 
 namespace perijove {

@@ -16,7 +16,6 @@
 #include "protocol/json.hpp"
 
 namespace perijove {
-namespace {
 
 namespace fs = std::filesystem;
 
@@ -26,15 +25,13 @@ Result<Environment> read_env_flags(const std::vector<std::string>& flags) {
     const std::size_t equals = flag.find('=');
     if (equals == std::string::npos || equals == 0) {
       return Error{Code::invalid_argument, "--env takes NAME=VALUE, not '" + flag +
-                                               "'; --inherit-env passes on a variable "
-                                               "that is set already"};
+                                               "'; to pass on a variable of yours: " + flag +
+                                               "=\"$" + flag + "\""};
     }
     variables[flag.substr(0, equals)] = flag.substr(equals + 1);
   }
   return read_client_environment(variables);
 }
-
-}  // namespace
 
 void add_job_flags(CLI::App& command, JobFlags& flags, const std::string& cwd_description) {
   command

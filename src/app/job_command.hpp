@@ -31,6 +31,9 @@ void add_job_flags(CLI::App& command, JobFlags& flags, const std::string& cwd_de
 /// what cannot be read, not_found for a directory that does not exist.
 Result<JobOptions> to_job_options(const JobFlags& flags, const std::string& default_cwd);
 
+/// Reads the NAME=VALUE of --env.
+Result<Environment> read_env_flags(const std::vector<std::string>& flags);
+
 /// Says why nothing was run, as JSON too when that was asked for, and returns the exit code.
 int report_failure(const JobFlags& flags, const Error& error);
 

@@ -5,8 +5,7 @@
 #include <thread>
 
 #include "app/commands.hpp"
-#include "app/console.hpp"
-#include "app/gateway_client.hpp"
+#include "app/gateway_command.hpp"
 #include "app/table.hpp"
 #include "app/units.hpp"
 #include "base/ids.hpp"
@@ -18,14 +17,12 @@ namespace {
 
 using nlohmann::json;
 
-struct KernelFlags {
-  GatewayAddress gateway;
+struct KernelFlags : GatewayFlags {
   std::vector<std::string> ids;
   std::string name;
   std::string path;
   std::string timeout = "60";
   bool all = false;
-  bool as_json = false;
 };
 
 Result<std::vector<json>> list_kernels(const GatewayClient& client) {
@@ -167,16 +164,6 @@ Result<void> act(const GatewayClient& client, const KernelFlags& flags, Console&
   return {};
 }
 
-int run(const KernelFlags& flags,
-        const std::function<Result<void>(const GatewayClient&, Console&)>& body) {
-  Console console({});
-  const auto client = GatewayClient::find(flags.gateway);
-  const auto done = client ? body(*client, console) : Result<void>(client.error());
-  if (done) return 0;
-  console.error(done.error().message);
-  return exit_code(done.error().code);
-}
-
 }  // namespace
 
 void add_kernel_command(CLI::App& app, Action& action) {
@@ -185,22 +172,15 @@ void add_kernel_command(CLI::App& app, Action& action) {
   const auto add = [group, &action](const char* name, const char* description, auto body) {
     auto flags = std::make_shared<KernelFlags>();
     CLI::App* const command = group->add_subcommand(name, description);
-    command
-        ->add_option("--url", flags->gateway.url,
-                     "The gateway's address; absent: the one that this user runs")
-        ->option_text("URL");
-    command->add_option("--token", flags->gateway.token, "Its token [PERIJOVE_TOKEN]")
-        ->option_text("TOKEN");
-    command
-        ->add_option("--runtime-dir", flags->gateway.runtime_base,
-                     "Base directory that the gateway was given")
-        ->option_text("DIR");
-    command->add_flag("--json", flags->as_json, "Print JSON");
+    add_gateway_flags(*command, *flags);
     command->callback([flags, body, &action] {
       action = [flags, body] {
-        return run(*flags, [&](const GatewayClient& client, Console& console) {
-          return body(client, *flags, console);
-        });
+        return run_on_gateway(*flags,
+                              [&](const GatewayClient& client, Console& console) -> Result<int> {
+                                const Result<void> done = body(client, *flags, console);
+                                if (!done) return done.error();
+                                return 0;
+                              });
       };
     });
     return std::pair(command, flags);

@@ -4,8 +4,8 @@
 
 #include "app/commands.hpp"
 #include "app/console.hpp"
-#include "app/gateway_runtime.hpp"
 #include "app/table.hpp"
+#include "engine/gateway_runtime.hpp"
 #include "protocol/data_path.hpp"
 #include "protocol/json.hpp"
 

@@ -27,16 +27,6 @@ struct RunFlags {
   std::string parameters_file;
 };
 
-// A value of a JSON file as -p would give it. Nested values have no counterpart there.
-Result<std::string> parameter_text(const std::string& name, const nlohmann::json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_boolean()) return std::string(value.get<bool>() ? "True" : "False");
-  if (value.is_null()) return std::string("None");
-  if (value.is_number()) return dump_json(value);
-  return Error{Code::invalid_argument,
-               "--params-file: '" + name + "' must be a string, number, boolean or null"};
-}
-
 Result<Parameters> read_parameters(const RunFlags& flags) {
   Parameters parameters;
   if (!flags.parameters_file.empty()) {
@@ -48,18 +38,15 @@ Result<Parameters> read_parameters(const RunFlags& flags) {
       return Error{Code::invalid_argument,
                    "--params-file " + flags.parameters_file + ": " + object.error().message};
     }
-    if (!object->is_object()) {
-      return Error{Code::invalid_argument,
-                   "--params-file " + flags.parameters_file + " must hold a JSON object"};
+    auto read = perijove::read_parameters(*object);
+    if (!read) {
+      return Error{read.error().code,
+                   "--params-file " + flags.parameters_file + ": " + read.error().message};
     }
-    for (const auto& [name, value] : object->items()) {
-      auto shown = parameter_text(name, value);
-      if (!shown) return shown.error();
-      parameters.emplace_back(name, *std::move(shown));
-    }
+    parameters = *std::move(read);
   }
   for (std::size_t i = 0; i + 1 < flags.parameters.size(); i += 2) {
-    parameters.emplace_back(flags.parameters[i], flags.parameters[i + 1]);
+    parameters.push_back({flags.parameters[i], flags.parameters[i + 1]});
   }
   return parameters;
 }

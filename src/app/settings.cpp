@@ -1,6 +1,7 @@
 #include "app/settings.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "app/units.hpp"
@@ -139,6 +140,23 @@ Setting seconds(std::string name, Access access, std::string description) {
   return setting;
 }
 
+// A time limit that may be absent: 0 is none.
+template <typename Access>
+Setting seconds_or_none(std::string name, Access access, std::string description) {
+  Setting setting = declare(std::move(name), "seconds", std::move(description));
+  setting.write = [access](ServeOptions& options,
+                           const std::vector<std::string>& values) -> Result<void> {
+    const auto duration = parse_duration(values.front(), "the value");
+    if (!duration) return duration.error();
+    access(options) = *duration > Duration::zero() ? std::optional(*duration) : std::nullopt;
+    return {};
+  };
+  setting.read = [get = read_only(access)](const ServeOptions& options) {
+    return duration_text(get(options).value_or(Duration::zero()));
+  };
+  return setting;
+}
+
 // A leading and a trailing slash, whatever was given.
 Setting base_url() {
   Setting setting = declare("base-url", "path",
@@ -156,6 +174,27 @@ Setting base_url() {
     return {};
   };
   setting.read = [](const ServeOptions& options) { return options.face.base_url; };
+  return setting;
+}
+
+Setting kernel_transport() {
+  Setting setting = declare("kernel-transport", "ipc or tcp",
+                            "How the gateway reaches its kernels: `ipc`, sockets in a private "
+                            "directory, or `tcp` on the loopback address, which holds more of what "
+                            "a kernel prints in a hurry but lets other users of the machine "
+                            "connect. A kernelspec's metadata.perijove.transport wins.");
+  setting.write = [](ServeOptions& options,
+                     const std::vector<std::string>& values) -> Result<void> {
+    if (values.front() != "ipc" && values.front() != "tcp") {
+      return Error{Code::invalid_argument, "must be ipc or tcp, not '" + values.front() + "'"};
+    }
+    options.gateway.registry.kernel_transport =
+        values.front() == "tcp" ? Transport::tcp : Transport::ipc;
+    return {};
+  };
+  setting.read = [](const ServeOptions& options) {
+    return std::string(to_string(options.gateway.registry.kernel_transport));
+  };
   return setting;
 }
 
@@ -214,6 +253,7 @@ std::vector<Setting> make_settings() {
   using O = ServeOptions;
   constexpr std::uint64_t kPortMax = 65'535;
   constexpr std::uint64_t kCountMax = 1'000'000;
+  constexpr std::uint64_t kCharactersMax = 100'000'000;
   return {
       text(
           "ip", "address", [](O & o) -> auto& { return o.ip; },
@@ -286,6 +326,7 @@ std::vector<Setting> make_settings() {
           [](O & o) -> auto& { return o.gateway.registry.kernel.lifecycle.shutdown_wait; },
           "From the polite request to end until a kernel is killed; half of it until SIGTERM."),
       auto_restart(),
+      kernel_transport(),
       number(
           "restart-limit", "restarts per minute", 1'000, [](O & o) -> auto& {
             return o.gateway.registry.kernel.lifecycle.restart_budget.restarts_max;
@@ -302,6 +343,22 @@ std::vector<Setting> make_settings() {
       toggle(
           "cull-busy", [](O & o) -> auto& { return o.gateway.registry.kernel.cull.busy; },
           "Also while code runs: counted from the kernel's last sign of life."),
+      seconds_or_none(
+          "session-timeout", [](O & o) -> auto& { return o.sessions.defaults.timeout; },
+          "That each block of a /v1 session may take when neither session nor request says "
+          "otherwise; it is then interrupted. 0: no limit."),
+      seconds_or_none(
+          "session-idle-timeout", [](O & o) -> auto& { return o.sessions.idle_timeout; },
+          "End /v1 sessions in which nothing has run for so long, unless they say otherwise. "
+          "0: never."),
+      seconds_or_none(
+          "session-max-lifetime", [](O & o) -> auto& { return o.sessions.lifetime_max; },
+          "End /v1 sessions so long after their beginning, whatever runs. 0: never."),
+      number(
+          "output-max-chars", "characters", kCharactersMax,
+          [](O & o) -> auto& { return o.sessions.defaults.output.budget.chars_max; },
+          "Longest text of stdout, of stderr and of both together in a result of /v1, unless "
+          "session or request say otherwise; more is cut in the middle, and kept on disk."),
       bytes(
           "max-body-size", [](O & o) -> auto& { return o.body_bytes_max; },
           "Longest body of a request; longer: 413."),

@@ -72,5 +72,14 @@ inline constexpr std::size_t kHistoryBytesMax = std::size_t{16} * 1024 * 1024;
 inline constexpr std::size_t kHistoryEntryBytesMax = std::size_t{4} * 1024 * 1024;
 /// Sessions at a time; one more is refused.
 inline constexpr std::size_t kCodeSessionsMax = 10'000;
+/// Files of a work directory in one listing, and in one archive; more is 413.
+inline constexpr std::size_t kListedFilesMax = 10'000;
+inline constexpr std::size_t kArchivedFilesMax = 100'000;
+/// Jobs that have ended and are kept to be asked for; the oldest is forgotten.
+inline constexpr std::size_t kFinishedJobsMax = 100;
+/// Steps of one job; a longer list is refused.
+inline constexpr std::size_t kJobStepsMax = 10'000;
+/// Outputs of one job's notebook together; those of further steps are left out of it.
+inline constexpr std::size_t kJobOutputsBytesMax = std::size_t{256} * 1024 * 1024;
 
 }  // namespace perijove::limits

@@ -163,6 +163,18 @@ Result<std::string> format_result(std::string_view name, const CodeResult& resul
   return unknown_name("result format", name, format_names());
 }
 
+std::string fence_blocks(std::span<const CodeBlock> blocks) {
+  std::string text;
+  for (const CodeBlock& block : blocks) {
+    const auto entry = block.files.find(block.entry_point);
+    const std::string& code = entry == block.files.end() ? block.code : entry->second;
+    const std::string fence = fence_for(code);
+    if (!text.empty()) text += "\n\n";
+    text += fence + block.language + "\n" + code + "\n" + fence;
+  }
+  return text;
+}
+
 ExecutionReply extract_execution_results(std::string_view reply) {
   ExecutionReply found;
   constexpr std::string_view kCode = "exitcode: ";

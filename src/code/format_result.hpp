@@ -42,6 +42,10 @@ std::span<const std::string_view> format_names();
 /// The result in the format of that name; not_found, with what may have been meant, for others.
 Result<std::string> format_result(std::string_view name, const CodeResult& result);
 
+/// The code of a request as AutoGen shows it to whoever approves it: each block in a fence with its
+/// language as it was given, an empty line between them.
+std::string fence_blocks(std::span<const CodeBlock> blocks);
+
 /// What somebody reads back out of a reply in the format `exitcode`.
 struct ExecutionReply {
   int exit_code = -1;  ///< -1: the text tells none.

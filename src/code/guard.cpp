@@ -7,6 +7,7 @@
 #include "code/text_budget.hpp"
 #include "code/unknown_name.hpp"
 #include "protocol/code_blocks.hpp"
+#include "protocol/python_text.hpp"
 
 namespace perijove {
 namespace {
@@ -76,23 +77,12 @@ Result<void> refuse(std::string_view name, Code code, const std::string& opening
   return Error{code, opening + report.issues.front().message};
 }
 
-// Python's repr() of a list of texts; other than ASCII control characters all are printable.
+// Python's repr() of a list of texts.
 std::string python_list(const std::vector<std::string>& texts) {
   std::string list = "[";
   for (const std::string& text : texts) {
     if (list.size() > 1) list += ", ";
-    const bool single = text.find('\'') == std::string::npos || text.find('"') != std::string::npos;
-    const char quote = single ? '\'' : '"';
-    list += quote;
-    for (const char c : text) {
-      if (c == quote || c == '\\') list += '\\';
-      if (c == '\n') {
-        list += "\\n";
-      } else {
-        list += c;
-      }
-    }
-    list += quote;
+    list += python_quoted(text);
   }
   return list + "]";
 }

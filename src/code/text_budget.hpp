@@ -7,24 +7,16 @@
 
 #include "code/terminal_text.hpp"
 #include "perijove/code_result.hpp"
+#include "perijove/policies.hpp"
 
 namespace perijove {
-
-/// Which part of a text that is too long stays.
-enum class CutStrategy {
-  head_tail,  ///< Its beginning and its end: TextBudget::head_ratio divides them.
-  head,       ///< Its beginning.
-  tail,       ///< Its end.
-  guide,      ///< Exactly the first characters, then `...(truncated)`, as tutorials teach;
-              ///< whatever line_chars_max says.
-};
 
 /// How output is made to fit a language model. Characters are Unicode code points.
 struct TextBudget {
   std::size_t chars_max = 20'000;
   CutStrategy strategy = CutStrategy::head_tail;
-  double head_ratio = 0.5;  ///< From 0 to 1.
-  /// A line that is longer, by more than the note takes that says how much of it is missing, is
+  double head_ratio = 0.5;  ///< Of head_tail: the beginning's share, from 0 to 1.
+  /// Any strategy but `guide`: a line that is longer, by more than the note takes that says how much of it is missing, is
   /// cut; 0: lines have any length.
   std::size_t line_chars_max = 2'000;
   TerminalRules terminal = {};

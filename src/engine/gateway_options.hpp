@@ -14,6 +14,9 @@ struct GatewayOptions {
   std::string runtime_base;
   /// Where kernelspecs are searched; empty: what registry.gateway_env says (Jupyter's data path).
   std::vector<std::string> kernelspec_dirs;
+  /// Whether this process is there for the gateway alone, which then adopts orphans, reaps them and
+  /// lifts the limit of open files. A program that embeds us has children and limits of its own.
+  bool owns_process = true;
 };
 
 }  // namespace perijove

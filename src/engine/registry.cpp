@@ -23,6 +23,8 @@ KernelRegistry::KernelRegistry(Shard& shard, Provisioner& provisioner, Kernelspe
 
 KernelRegistry::~KernelRegistry() = default;
 
+std::string_view KernelRegistry::isolation() const { return provisioner_.isolation(); }
+
 std::string KernelRegistry::default_kernelspec() const {
   return options_.default_kernelspec.empty() ? kernelspecs_.current()->default_name()
                                              : options_.default_kernelspec;
@@ -80,6 +82,11 @@ Result<std::shared_ptr<Kernel>> KernelRegistry::start(const StartKernel& request
   LaunchRequest launch;
   launch.kernel_id = request.id.value_or(KernelId(make_uuid()));
   launch.spec = (*found)->spec;
+  launch.limits = request.limits;
+  if (!request.interpreter.empty() && begins_with_python(launch.spec)) {
+    launch.spec.interpreter = request.interpreter;
+  }
+  launch.transport = options_.kernel_transport;
   launch.work_dir = request.work_dir.empty() ? work_dir_for(request) : request.work_dir;
   auto environment = make_kernel_environment({.gateway = options_.gateway_env,
                                               .spec = launch.spec,

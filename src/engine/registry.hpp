@@ -22,6 +22,7 @@ struct RegistryOptions {
   std::vector<std::string> inherited_env;  ///< Patterns; see EnvironmentRequest.
   std::vector<std::string> client_env;
   Environment gateway_env;
+  Transport kernel_transport = Transport::ipc;
 };
 
 /// What a caller wants started.
@@ -33,6 +34,9 @@ struct StartKernel {
   std::string path;            ///< Of a notebook or directory below work_root; may not exist.
   std::string session_name;    ///< JPY_SESSION_NAME.
   std::string work_dir;  ///< Absolute and there, of the gateway's own choice; empty: by `path`.
+  ProcessLimits limits = {};  ///< Of its process.
+  /// Instead of the kernelspec's own, when its command begins with a Python; empty: that one.
+  std::string interpreter = {};
 };
 
 /// A step in a kernel's life, for /api/events and the metrics.
@@ -73,6 +77,9 @@ class KernelRegistry {
   bool draining() const { return draining_; }
   /// Ends all kernels; `done` when the last has ended.
   void stop_all(std::function<void()> done);
+
+  /// What keeps kernels from the rest of this machine: `none` ...
+  std::string_view isolation() const;
 
   /// The default kernelspec's name; empty when there is none at all.
   std::string default_kernelspec() const;

@@ -119,11 +119,13 @@ void BlockRunner::run(std::string_view code, const BlockOptions& options, Done d
   earlier_.push_back({msg_id, current_->collector});
 
   current_->allow_input = options.allow_input && events_.on_input != nullptr;
+  // Blocks come one by one, so there is nothing to stop; but an ipykernel that is told to skips what
+  // comes just after an error, too.
   nlohmann::json content = {{"code", code},
                             {"silent", options.silent},
                             {"store_history", options.store_history && !options.silent},
                             {"allow_stdin", current_->allow_input},
-                            {"stop_on_error", true}};
+                            {"stop_on_error", false}};
   content["user_expressions"] = read_object(options.user_expressions);
   const auto sent = kernel_gone_
                         ? Attachment::Submission::gone

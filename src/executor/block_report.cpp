@@ -52,11 +52,13 @@ CodeStatus status_of(const RunResult& run, const BlockContext& context,
 // What a shell's kernel says of a command that failed: `exit status 3`.
 std::optional<int> command_exit_code(const ErrorOutput& error) {
   constexpr std::string_view kSaying = "exit status ";
-  if (!error.message.starts_with(kSaying)) return std::nullopt;
+  const std::string_view message = error.message;
+  if (!message.starts_with(kSaying) || message.size() == kSaying.size()) return std::nullopt;
   int code = 0;
-  for (const char c : std::string_view(error.message).substr(kSaying.size())) {
-    if (c < '0' || c > '9' || code > 255) return std::nullopt;
+  for (const char c : message.substr(kSaying.size())) {
+    if (c < '0' || c > '9') return std::nullopt;
     code = code * 10 + (c - '0');
+    if (code > 255) return std::nullopt;
   }
   return code;
 }
@@ -91,7 +93,8 @@ void report_displays(const std::vector<Output>& outputs, const BlockContext& con
   for (std::size_t i = 0; i < kept.size(); ++i) {
     const auto* display = std::get_if<DisplayOutput>(&kept[i]);
     if (display == nullptr) continue;
-    RichOutput rich{.is_result = display->is_result, .text = plain_text(display->data)};
+    RichOutput rich{.is_result = display->is_result,
+                    .text = plain_text(std::get<DisplayOutput>(outputs[i]).data)};
     for (const SavedFile& each : saved) {
       if (each.output != i) continue;
       OutputFile file{.path = each.path.substr(context.directory.path().size() + 1),

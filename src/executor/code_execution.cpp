@@ -1,11 +1,11 @@
 #include "executor/code_execution.hpp"
 
-#include <boost/asio/post.hpp>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/limits.hpp"
 #include "code/extraction.hpp"
+#include "code/pip_install.hpp"
 #include "code/result_json.hpp"
 #include "executor/code_session.hpp"
 #include "executor/request_environment.hpp"
@@ -70,7 +70,8 @@ CodeExecution::CodeExecution(CodeSession& session, std::string id, std::uint64_t
       timer_(session.shard().loop()),
       text_timer_(session.shard().loop()),
       stdout_log_(session.directory(), ".perijove/" + id_ + ".stdout"),
-      stderr_log_(session.directory(), ".perijove/" + id_ + ".stderr") {
+      stderr_log_(session.directory(), ".perijove/" + id_ + ".stderr"),
+      event_log_(std::make_shared<EventLog>(session.shard())) {
   result_.execution_id = id_;
   result_.session_id = session.id();
 }
@@ -81,6 +82,7 @@ json CodeExecution::to_json() const {
   json answer = perijove::to_json(result_);
   if (state_ == State::queued) answer["status"] = "queued";
   if (state_ == State::running) answer["status"] = "running";
+  if (admission_ && admission_->waits_for_approval()) answer["waits_for"] = "approval";
   return answer;
 }
 
@@ -106,8 +108,7 @@ void CodeExecution::start() {
   started_at_ = session_.shard().now();
   result_.queued = in_milliseconds(started_at_ - queued_at_);
   timer_.cancel();
-  set_request_timer();
-  next_block();
+  if (!use_cached()) admit();
 }
 
 void CodeExecution::set_request_timer() {
@@ -127,20 +128,34 @@ void CodeExecution::cancel() {
   if (state_ == State::queued) {
     refuse_block(CodeStatus::cancelled, "cancelled", "it was cancelled before it began");
     finish();
-  } else if (kernel_ != nullptr && kernel_->runner->running()) {
+  } else if (in_block_) {
     kernel_->runner->cancel();
+  } else if (admission_ || restricted_run_) {
+    admission_.reset();
+    restricted_run_.reset();
+    refuse_ended();
+    finish();
   }
-  // Otherwise its kernel is starting: the block is not begun when that is over.
+  // Otherwise its kernel is starting, or its environment is being set or put back: no block is
+  // begun when that is over.
 }
 
 void CodeExecution::abandon(const std::string& reason) {
   if (done()) return;
   const auto self = shared_from_this();
+  cancelled_ = true;
+  admission_.reset();
+  restricted_run_.reset();
   if (kernel_ != nullptr && kernel_->runner->running()) {
-    block_done(kernel_->runner->abandon());
-    if (done()) return;
+    const RunResult run = kernel_->runner->abandon();
+    if (std::exchange(in_block_, false)) {
+      take_result(run);
+      block_ = request_.blocks.size();
+    }
   }
-  refuse_block(CodeStatus::cancelled, "cancelled", reason);
+  if (block_ < request_.blocks.size()) refuse_block(CodeStatus::cancelled, "cancelled", reason);
+  result_.state_kept = false;
+  result_.note = reason;
   finish();
 }
 
@@ -153,6 +168,11 @@ bool CodeExecution::answer_input(std::string_view text) {
 
 // ---- one block after another ----
 
+std::string CodeExecution::language_of_block() const {
+  std::string language = canonical_language(request_.blocks[block_].language);
+  return language.empty() ? session_.language_ : language;
+}
+
 void CodeExecution::next_block() {
   if (done()) return;
   if (block_ == request_.blocks.size()) {
@@ -160,28 +180,44 @@ void CodeExecution::next_block() {
     return;
   }
   const CodeBlock& block = request_.blocks[block_];
-  block_language_ = canonical_language(block.language);
-  block_code_ = block.entry_point.empty() ? block.code : block.files.at(block.entry_point);
+  block_language_ = language_of_block();
+  block_code_ = block.code;
   block_file_ = block.entry_point;
+  if (!block.entry_point.empty()) {
+    const auto entry = block.files.find(block.entry_point);
+    if (entry == block.files.end()) {
+      refuse_block(CodeStatus::rejected, "invalid_argument",
+                   "entry_point '" + block.entry_point + "' is not one of the block's files");
+      finish();
+      return;
+    }
+    block_code_ = entry->second;
+  }
+  if (decided_by_policy()) return;
   session_.with_kernel(
       block_language_, [weak = weak_from_this()](const Result<LanguageKernel*>& kernel) {
         const auto self = weak.lock();
         if (!self || self->done()) return;
         if (self->cancelled_) {
-          self->refuse_block(self->out_of_total_time_ ? CodeStatus::timeout : CodeStatus::cancelled,
-                             self->out_of_total_time_ ? "timeout" : "cancelled",
-                             "it was ended before this block began");
+          self->refuse_ended();
           self->finish();
         } else if (!kernel) {
           const bool unknown = kernel.error().code == Code::not_found;
           self->refuse_block(unknown ? CodeStatus::rejected : CodeStatus::kernel_died,
                              unknown ? "language_not_supported" : "kernel_start_failed",
                              kernel.error().message);
-          self->finish();
+          if (!self->try_again()) self->finish();
         } else {
           self->run_in(**kernel);
         }
       });
+}
+
+// The block that would be next, of an execution that was cancelled or is out of time.
+void CodeExecution::refuse_ended() {
+  refuse_block(out_of_total_time_ ? CodeStatus::timeout : CodeStatus::cancelled,
+               out_of_total_time_ ? "timeout" : "cancelled",
+               "it was ended before this block began");
 }
 
 Result<void> CodeExecution::write_files() {
@@ -204,67 +240,125 @@ Result<void> CodeExecution::write_files() {
 void CodeExecution::run_in(LanguageKernel& kernel) {
   kernel_ = &kernel;
   block_language_ = kernel.language;
-  if (const auto written = write_files(); !written) {
-    refuse_block(CodeStatus::rejected, "path_outside_work_dir", written.error().message);
+  const auto refuse = [this](std::string type, std::string message, std::string hint = {}) {
+    refuse_block(CodeStatus::rejected, std::move(type), std::move(message), std::move(hint));
     finish();
+  };
+  if (kernel.runner->running() || kernel.stuck()) {
+    refuse("kernel_busy",
+           "code of an earlier request still runs in the " + kernel.language + " kernel",
+           "interrupt or restart the session");
     return;
   }
-  if (kernel.runner->running() || kernel.stuck()) {
-    refuse_block(CodeStatus::rejected, "kernel_busy",
-                 "code of an earlier request still runs in the " + kernel.language + " kernel",
-                 "interrupt or restart the session");
-    finish();
+  if (const auto written = write_files(); !written) {
+    refuse_unwritten(written.error());
     return;
+  }
+  std::string environment;
+  if (!request_.env.empty()) {
+    auto code = environment_code(request_.env, kernel.language, EnvironmentStep::set);
+    if (!code) {
+      refuse("invalid_argument", code.error().message);
+      return;
+    }
+    environment = *std::move(code);
   }
   emit("started", {{"block", block_}, {"language", kernel.language}});
-  const auto weak = weak_from_this();
-  const auto run = [weak, &kernel] {
+  if (environment.empty()) {
+    run_block();
+    return;
+  }
+  kernel.runner->run(environment, silently(), [weak = weak_from_this()](const RunResult& run) {
     const auto self = weak.lock();
     if (!self || self->done()) return;
-    const CodeRequest& request = self->request_;
-    if (request.capture_files) self->before_ = take_snapshot(self->session_.directory());
-    BlockOptions options;
-    options.execution.limit = request.timeout;
-    options.execution.quiet_limit = request.quiet_timeout;
-    options.execution.grace = request.grace;
-    options.execution.if_stuck = request.hard_limit == HardLimit::kill_restart
-                                     ? execution::IfStuck::restart
-                                     : execution::IfStuck::leave;
-    options.silent = request.silent;
-    options.store_history = request.store_history;
-    options.allow_input = request.interactive;
-    kernel.runner->run(self->block_code_, options, [weak](const RunResult& result) {
-      if (const auto running = weak.lock()) running->block_done(result);
-    });
-    if (self->cancelled_) kernel.runner->cancel();
-  };
-  if (request_.env.empty()) {
-    run();
+    self->kernel_->note_loss(run.verdict);
+    self->run_block();
+  });
+}
+
+void CodeExecution::run_block() {
+  if (cancelled_) {
+    refuse_ended();
+    after_block();
     return;
   }
-  const auto code = environment_code(request_.env, kernel.language, EnvironmentStep::set);
-  if (!code) {
-    refuse_block(CodeStatus::rejected, "invalid_argument", code.error().message);
-    finish();
-    return;
-  }
-  kernel.runner->run(*code, silently(), [run](const RunResult&) { run(); });
+  if (request_.capture_files) before_ = take_snapshot(session_.directory());
+  BlockOptions options;
+  options.execution.limit = request_.timeout;
+  options.execution.quiet_limit = request_.quiet_timeout;
+  options.execution.grace = request_.grace;
+  options.execution.if_stuck = request_.hard_limit == HardLimit::kill_restart
+                                   ? execution::IfStuck::restart
+                                   : execution::IfStuck::leave;
+  options.silent = request_.silent;
+  options.store_history = request_.store_history;
+  options.allow_input = request_.interactive;
+  in_block_ = true;
+  const std::string code =
+      request_.output.silence_pip ? silence_pip(block_code_, block_language_) : block_code_;
+  kernel_->runner->run(code, options, [weak = weak_from_this()](const RunResult& run) {
+    if (const auto self = weak.lock()) self->block_done(run);
+  });
 }
 
 void CodeExecution::block_done(const RunResult& run) {
   if (done()) return;
+  in_block_ = false;
+  kernel_->note_loss(run.verdict);
+  kernel_->runs_on = run.verdict.stuck;
+  take_loss();
+  take_result(run);
+  if (run.verdict.stuck && request_.hard_limit == HardLimit::kill) {
+    result_.state_kept = false;
+    result_.kernel = to_string(ExecutionState::dead);
+    result_.generation = kernel_->generation;
+    session_.drop_kernel(*std::exchange(kernel_, nullptr));
+  }
+  if (run.asked_exit) block_ = request_.blocks.size();
+  after_block();
+}
+
+// That variables are gone is told once, by the first result after their loss.
+void CodeExecution::take_loss() {
+  if (!std::exchange(kernel_->loss_is_untold, false)) return;
+  result_.state_kept = false;
+  result_.restarted = true;
+}
+
+// Puts the environment back and goes on.
+void CodeExecution::after_block() {
+  if (try_again()) return;
+  const bool failed = result_.status != CodeStatus::ok;
+  if (cancelled_ || (failed && request_.stop_on_error)) block_ = request_.blocks.size();
+  if (kernel_ != nullptr && !request_.env.empty() && !kernel_->runs_on) {
+    const auto code = environment_code(request_.env, block_language_, EnvironmentStep::restore);
+    if (code) {
+      kernel_->runner->run(*code, silently(), [weak = weak_from_this()](const RunResult& run) {
+        const auto self = weak.lock();
+        if (!self || self->done()) return;
+        self->kernel_->note_loss(run.verdict);
+        self->next_block();
+      });
+      return;
+    }
+  }
+  next_block();
+}
+
+// What the block gave becomes part of the result.
+void CodeExecution::take_result(const RunResult& run) {
+  if (request_.on_block) request_.on_block(run);
   emit_text();
   waits_for_input_ = false;
-  LanguageKernel& kernel = *kernel_;
   WorkDirSnapshot after;
   if (request_.capture_files) after = take_snapshot(session_.directory());
-  const auto exit = kernel.kernel->last_exit();
+  const auto exit = kernel_->kernel->last_exit();
   BlockReport report =
       report_block(run, {.directory = session_.directory(),
                          .policy = request_.output,
                          .stem = "outputs/" + padded(number_),
                          .index = block_,
-                         .language = kernel.language,
+                         .language = block_language_,
                          .code = block_code_,
                          .was_interrupted = interrupted_,
                          .ran_out_of_total_time = out_of_total_time_,
@@ -287,16 +381,10 @@ void CodeExecution::block_done(const RunResult& run) {
     result_.warnings.push_back(std::move(warning));
   }
   if (!run.verdict.note.empty()) result_.note = run.verdict.note;
-  if (run.verdict.state_lost) {
-    result_.state_kept = false;
-    result_.restarted = true;
-    ++kernel.generation;
-  }
-  kernel.runs_on = run.verdict.stuck;
-  if (run.verdict.stuck && request_.hard_limit == HardLimit::kill) {
-    result_.state_kept = false;
-    session_.drop_kernel(kernel);
-    kernel_ = nullptr;
+  if (out_of_total_time_) {
+    result_.note = "all blocks together ran over their time limit of " +
+                   format_duration(*request_.total_timeout) +
+                   (result_.state_kept ? "; variables are kept" : "; variables are lost");
   }
   if (request_.store_history && !request_.silent) {
     session_.remember({.execution_id = id_,
@@ -306,27 +394,14 @@ void CodeExecution::block_done(const RunResult& run) {
                        .execution_count = report.result.execution_count,
                        .outputs = outputs_text(run.collected->outputs())});
   }
-  const bool stop = run.asked_exit || cancelled_;
-  const bool set_environment =
-      !request_.env.empty() && kernel_ != nullptr && !run.verdict.state_lost && !run.verdict.stuck;
   end_block(std::move(report.result));
-  const bool failed = result_.status != CodeStatus::ok;
-  if (stop || (failed && request_.stop_on_error)) block_ = request_.blocks.size();
-  const auto go_on = [weak = weak_from_this()](const RunResult&) {
-    if (const auto self = weak.lock()) self->next_block();
-  };
-  if (set_environment) {
-    const auto code = environment_code(request_.env, block_language_, EnvironmentStep::restore);
-    if (code) {
-      kernel_->runner->run(*code, silently(), go_on);
-      return;
-    }
-  }
-  next_block();
 }
 
 void CodeExecution::refuse_block(CodeStatus status, std::string type, std::string message,
                                  std::string hint) {
+  if (block_language_.empty() && block_ < request_.blocks.size()) {
+    block_language_ = language_of_block();
+  }
   end_block(refused_block(block_, block_language_, status, std::move(type), std::move(message),
                           std::move(hint)));
 }
@@ -337,7 +412,9 @@ void CodeExecution::end_block(BlockResult result) {
     data["block"] = block_;
     emit(rich.is_result ? "result" : "display", std::move(data));
   }
-  if (result.error) emit("error", perijove::to_json(*result.error));
+  if (result.error) {
+    emit("error", {{"block", block_}, {"error", perijove::to_json(*result.error)}});
+  }
   emit("block_done", {{"block", block_},
                       {"status", to_string(result.status)},
                       {"exit_code", result.exit_code},
@@ -364,8 +441,10 @@ void CodeExecution::finish() {
   }
   kernel_ = nullptr;
   fit_result(result_, request_.output);
+  keep_for_cache();
   state_ = State::done;
   emit("done", {{"result", perijove::to_json(result_)}});
+  event_log_->close();
   session_.execution_done(self);
 }
 
@@ -406,49 +485,7 @@ void CodeExecution::on_input(const InputRequest& request) {
 
 void CodeExecution::emit(std::string type, json data) {
   if (!text_.empty() && type != text_stream_) emit_text();
-  data["seq"] = next_seq_;
-  data["ts"] = format_utc(std::chrono::system_clock::now());
-  data["type"] = type;
-  ExecutionEvent event{.seq = next_seq_++, .type = std::move(type), .json = dump_json(data)};
-  events_bytes_ += event.json.size();
-  events_.push_back(std::move(event));
-  while (events_bytes_ > limits::kExecutionEventsBytesMax && events_.size() > 1) {
-    events_bytes_ -= events_.front().json.size();
-    events_.pop_front();
-  }
-  notify();
-}
-
-CodeExecution::Events CodeExecution::events(std::uint64_t from, std::size_t count) const {
-  Events found;
-  if (events_.empty()) return found;
-  const std::uint64_t first = events_.front().seq;
-  if (from < first) found.missed = first - std::max<std::uint64_t>(from, 1);
-  const std::uint64_t begin = std::max(from, first) - first;
-  for (std::uint64_t i = begin; i < events_.size() && found.events.size() < count; ++i) {
-    found.events.push_back(&events_[i]);
-  }
-  return found;
-}
-
-std::shared_ptr<void> CodeExecution::listen(std::function<void()> on_events) {
-  auto listener = std::make_shared<std::function<void()>>(std::move(on_events));
-  std::erase_if(listeners_, [](const auto& each) { return each.expired(); });
-  listeners_.push_back(listener);
-  return listener;
-}
-
-void CodeExecution::notify() {
-  if (std::exchange(notify_posted_, true)) return;
-  boost::asio::post(session_.shard().loop(), [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->notify_posted_ = false;
-    const auto listeners = self->listeners_;  // a call may add or drop some
-    for (const auto& each : listeners) {
-      if (const auto call = each.lock()) (*call)();
-    }
-  });
+  event_log_->add(std::move(type), std::move(data));
 }
 
 }  // namespace perijove

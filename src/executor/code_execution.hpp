@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -9,21 +8,16 @@
 #include <string>
 #include <vector>
 
+#include "executor/admission.hpp"
 #include "executor/block_report.hpp"
 #include "executor/code_request.hpp"
+#include "executor/event_log.hpp"
 #include "executor/output_log.hpp"
 
 namespace perijove {
 
 class CodeSession;
 struct LanguageKernel;
-
-/// One step of an execution, for those who follow it.
-struct ExecutionEvent {
-  std::uint64_t seq = 0;  ///< From 1, without gaps.
-  std::string type;       ///< `started`, `stdout`, `display`, `done` ...
-  std::string json;       ///< The whole event as one line of JSON, `seq` and `ts` included.
-};
 
 /// One request of a session, from the queue to its verdict. Shard thread only; made by
 /// CodeSession::execute and kept by it. Ends exactly once, with a result that has everything up to
@@ -52,16 +46,18 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   /// What the code that waits for input gets; false when none waits.
   bool answer_input(std::string_view text);
 
-  /// Events from number `from` on, at most `count`. `missed`: how many of them are not kept any
-  /// more. Pointers are good until the next turn of the loop.
-  struct Events {
-    std::uint64_t missed = 0;
-    std::vector<const ExecutionEvent*> events;
-  };
-  Events events(std::uint64_t from, std::size_t count) const;
-  /// Calls back whenever there are new events, never during another call of this class, until the
-  /// returned share is dropped.
-  std::shared_ptr<void> listen(std::function<void()> on_events);
+  /// The answer of whoever has to approve it; false when nobody was asked.
+  bool approve(bool approved, std::string_view reason);
+
+  /// What those who follow it are told; closed at its end.
+  const std::shared_ptr<EventLog>& event_log() const { return event_log_; }
+  EventLog::Slice events(std::uint64_t from, std::size_t count) const {
+    return event_log_->events(from, count);
+  }
+  /// See EventLog::listen.
+  std::shared_ptr<void> listen(std::function<void()> on_events) {
+    return event_log_->listen(std::move(on_events));
+  }
 
   /// The whole text of `stdout` or `stderr`, up to what is kept on disk.
   const OutputLog& log(std::string_view stream) const {
@@ -76,14 +72,32 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   void start();
   void on_output(const Output& output);
   void on_input(const InputRequest& request);
+  /// The kernel that runs the block right now; nullptr between the blocks.
+  LanguageKernel* interruptible() const { return in_block_ ? kernel_ : nullptr; }
   void note_interrupt() { interrupted_ = true; }
   /// The session has ended: whatever is left ends with it.
   void abandon(const std::string& reason);
 
+  // What policies say (execution_policies.cpp).
+  bool use_cached();
+  void keep_for_cache();
+  void admit();
+  void admitted(AdmissionVerdict verdict);
+  bool decided_by_policy();
+  void save_block();
+  void run_restricted();
+  void refuse_unwritten(const Error& error);
+  bool try_again();
+
   void next_block();
-  void prepare_block();
   void run_in(LanguageKernel& kernel);
+  void run_block();
   void block_done(const RunResult& run);
+  void take_result(const RunResult& run);
+  void after_block();
+  void take_loss();
+  void refuse_ended();
+  std::string language_of_block() const;
   void refuse_block(CodeStatus status, std::string type, std::string message,
                     std::string hint = {});
   void end_block(BlockResult result);
@@ -91,8 +105,6 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   Result<void> write_files();
   void emit(std::string type, nlohmann::json data);
   void emit_text();
-  void schedule_text();
-  void notify();
   void set_request_timer();
 
   CodeSession& session_;
@@ -113,20 +125,22 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   std::string block_file_;
   WorkDirSnapshot before_;
   LanguageKernel* kernel_ = nullptr;  // that runs the block
+  bool in_block_ = false;             // it does: not code of ours around it
   bool cancelled_ = false;
   bool interrupted_ = false;
   bool out_of_total_time_ = false;
   bool waits_for_input_ = false;
 
+  std::shared_ptr<Admission> admission_;
+  std::shared_ptr<void> restricted_run_;
+  std::string cache_key_;
+  unsigned retries_ = 0;
+
   OutputLog stdout_log_;
   OutputLog stderr_log_;
   std::string text_stream_;  // what is printed is told in larger pieces than it comes in
   std::string text_;
-  std::deque<ExecutionEvent> events_;
-  std::uint64_t next_seq_ = 1;
-  std::size_t events_bytes_ = 0;
-  std::vector<std::weak_ptr<std::function<void()>>> listeners_;
-  bool notify_posted_ = false;
+  std::shared_ptr<EventLog> event_log_;
 };
 
 }  // namespace perijove

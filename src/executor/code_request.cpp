@@ -51,13 +51,11 @@ CodeBlock read_block(const json& value, JsonFields& fields) {
   block.code = members.text("code");
   block.files = members.text_map("files");
   block.entry_point = members.text("entry_point");
-  if (!block.entry_point.empty() && !block.files.contains(block.entry_point)) {
-    members.refuse("entry_point", "must be one of the block's files");
+  if (members.error()) {
+    fields.refuse("blocks", members.error()->message);
+  } else if (const auto sound = check_block(block); !sound) {
+    fields.refuse("blocks", sound.error().message);
   }
-  if (!block.entry_point.empty() && !block.code.empty()) {
-    members.refuse("code", "must be left out when there is an entry_point");
-  }
-  if (members.error()) fields.refuse("blocks", members.error()->message);
   return block;
 }
 
@@ -95,7 +93,8 @@ void read_output(JsonFields& fields, OutputPolicy& policy) {
   if (value == nullptr || value->is_null()) return;
   JsonFields output(*value, "output");
   output.refuse_unknown({"max_chars", "strategy", "head_ratio", "line_max_chars", "strip_ansi",
-                         "collapse_cr", "fold_repeats", "images", "inline_image_max_bytes"});
+                         "collapse_cr", "fold_repeats", "images", "inline_image_max_bytes",
+                         "silence_pip"});
   TextBudget& budget = policy.budget;
   const auto count = [&](std::string_view field, std::size_t fallback) {
     return static_cast<std::size_t>(
@@ -110,6 +109,7 @@ void read_output(JsonFields& fields, OutputPolicy& policy) {
   budget.terminal.strip_escapes = output.boolean("strip_ansi", budget.terminal.strip_escapes);
   budget.terminal.redraw = output.boolean("collapse_cr", budget.terminal.redraw);
   budget.fold_repeats = output.boolean("fold_repeats", budget.fold_repeats);
+  policy.silence_pip = output.boolean("silence_pip", policy.silence_pip);
   policy.images = static_cast<ImagePolicy>(
       output.choice("images", {"file", "inline", "none"}, static_cast<std::size_t>(policy.images)));
   policy.inline_image_bytes_max = count("inline_image_max_bytes", policy.inline_image_bytes_max);
@@ -118,13 +118,42 @@ void read_output(JsonFields& fields, OutputPolicy& policy) {
 
 }  // namespace
 
+Result<void> check_block(const CodeBlock& block) {
+  if (block.entry_point.empty()) return {};
+  if (!block.files.contains(block.entry_point)) {
+    return Error{Code::invalid_argument, "a block's entry_point must be one of its files; '" +
+                                             block.entry_point + "' is none"};
+  }
+  if (!block.code.empty()) {
+    return Error{Code::invalid_argument, "a block with an entry_point has no code besides"};
+  }
+  return {};
+}
+
 Result<CodeRequest> read_code_request(const json& body, const CodeRequest& defaults) {
   CodeRequest request = defaults;
   JsonFields fields(body, "execute request");
-  fields.refuse_unknown({"blocks", "code", "language", "markdown", "stop_on_error", "timeout",
-                         "idle_output_timeout_s", "env", "stdin", "silent", "store_history",
-                         "on_disconnect", "queue", "output", "capture_files", "idempotency_key",
-                         "mode"});
+  fields.refuse_unknown({"blocks",
+                         "code",
+                         "language",
+                         "markdown",
+                         "stop_on_error",
+                         "timeout",
+                         "idle_output_timeout_s",
+                         "env",
+                         "stdin",
+                         "silent",
+                         "store_history",
+                         "on_disconnect",
+                         "queue",
+                         "output",
+                         "capture_files",
+                         "idempotency_key",
+                         "mode",
+                         "policy",
+                         "approval",
+                         "retries",
+                         "cache"});
   read_blocks(fields, request);
   request.stop_on_error = fields.boolean("stop_on_error", request.stop_on_error);
   read_timeout(fields, request);
@@ -148,6 +177,7 @@ Result<CodeRequest> read_code_request(const json& body, const CodeRequest& defau
   request.idempotency_key = fields.text("idempotency_key", request.idempotency_key);
   fields.choice("mode", {"sync", "stream", "async"}, 0);  // the face's business
   read_output(fields, request.output);
+  read_request_policies(fields, request.policies);
   if (fields.error()) return *fields.error();
   return request;
 }

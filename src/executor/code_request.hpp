@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -8,30 +9,21 @@
 
 #include "base/time.hpp"
 #include "code/text_budget.hpp"
+#include "executor/request_policies.hpp"
 #include "perijove/code_result.hpp"
+#include "perijove/policies.hpp"
 #include "perijove/result.hpp"
 
 namespace perijove {
 
-/// What becomes of displayed images, besides their text/plain.
-enum class ImagePolicy {
-  file,     ///< A file in the work directory.
-  in_line,  ///< A file, and the data in the answer when it is small enough.
-  none,     ///< Dropped.
-};
+struct RunResult;  // engine/runner.hpp
 
 /// How a result is made to fit its reader.
 struct OutputPolicy {
   TextBudget budget;  ///< Of stdout, stderr and the combined output, each.
   ImagePolicy images = ImagePolicy::file;
   std::size_t inline_image_bytes_max = 512 * 1024;
-};
-
-/// What to do with code that two interrupts did not end.
-enum class HardLimit {
-  kill_restart,  ///< Kill the kernel and start it anew; its variables are lost.
-  kill,          ///< Kill it; the next block starts a fresh one.
-  leave,         ///< Let it run; the session is busy until it ends.
+  bool silence_pip = true;  ///< See silence_pip(); what is saved and told is the code as it came.
 };
 
 /// One request to run code in a session.
@@ -59,8 +51,16 @@ struct CodeRequest {
   bool cancel_on_disconnect = true;
 
   OutputPolicy output;
+  RequestPolicies policies;
+  /// Gets what each block gave as soon as it has ended, for notebooks of it. May be null.
+  std::function<void(const RunResult&)> on_block;
+
   std::string idempotency_key;  ///< The same key gives the same execution; empty: a new one.
 };
+
+/// Whether a block can be run: invalid_argument when its entry point is none of its files, or when
+/// it has code besides one.
+Result<void> check_block(const CodeBlock& block);
 
 /// Reads the JSON of a request (`blocks` or `code` or `markdown`, `timeout`, `env`, `output` ...;
 /// docs/executors.md has them all) over the session's defaults. invalid_argument names the field.

@@ -26,6 +26,12 @@ bool LanguageKernel::stuck() const {
   return runs_on && kernel->summary().execution_state == ExecutionState::busy;
 }
 
+void LanguageKernel::note_loss(const execution::Verdict& verdict) {
+  if (!verdict.state_lost) return;
+  ++generation;
+  loss_is_untold = true;
+}
+
 Result<std::shared_ptr<CodeSession>> CodeSession::create(Shard& shard, KernelRegistry& registry,
                                                          CodeSessionOptions options,
                                                          std::function<void()> on_end) {
@@ -55,7 +61,8 @@ CodeSession::CodeSession(Shard& shard, KernelRegistry& registry, CodeSessionOpti
       created_(std::chrono::system_clock::now()),
       created_at_(shard.now()),
       idle_since_(created_at_),
-      timer_(shard.loop()) {}
+      timer_(shard.loop()),
+      python_(shard, helper_interpreter(registry.kernelspecs())) {}
 
 CodeSession::~CodeSession() {
   for (auto& [language, kernel] : kernels_) {
@@ -89,7 +96,15 @@ json CodeSession::to_json() const {
           {"idle_timeout_s", seconds_or_null(options_.idle_timeout)},
           {"max_lifetime_s", seconds_or_null(options_.lifetime_max)},
           {"timeout_s", seconds_or_null(options_.defaults.timeout)},
-          {"labels", options_.labels}};
+          {"labels", options_.labels},
+          {"policies", perijove::to_json(options_.policies)},
+          {"requirements", options_.setup.requirements},
+          {"virtual_env",
+           options_.setup.virtual_env.empty() ? json() : json(options_.setup.virtual_env)},
+          {"functions", prepared_.function_names},
+          {"function_stubs", prepared_.function_stubs},
+          {"function_prompt", prepared_.function_prompt},
+          {"warnings", prepared_.warnings}};
 }
 
 // ---- executions ----
@@ -120,8 +135,8 @@ Result<std::shared_ptr<CodeExecution>> CodeSession::execute(CodeRequest request)
                                                    std::move(request));
   queue_.push_back(execution);
   set_timer();
-  if (running_ || evaluating_) {
-    execution->set_queue_position(queue_.size());
+  if (running_ || evaluating_ || queue_.size() > 1) {
+    execution->set_queue_position(queue_.size() - (running_ || evaluating_ ? 0 : 1));
   } else {
     boost::asio::post(shard_.loop(), [weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->run_next();
@@ -169,9 +184,12 @@ void CodeSession::remember(HistoryEntry entry) {
 }
 
 void CodeSession::interrupt() {
-  if (running_) running_->note_interrupt();
+  const LanguageKernel* const running = running_ ? running_->interruptible() : nullptr;
+  if (running != nullptr) running_->note_interrupt();
   for (auto& [language, kernel] : kernels_) {
-    if (running_ || kernel->stuck()) kernel->kernel->interrupt([](const Result<void>&) {});
+    if (kernel.get() == running || kernel->stuck()) {
+      kernel->kernel->interrupt([](const Result<void>&) {});
+    }
   }
 }
 
@@ -186,6 +204,7 @@ void CodeSession::evaluate(std::string code, std::string expression,
     return;
   }
   evaluating_ = true;
+  ++changes_;
   const auto self = shared_from_this();
   with_kernel(language_, [self, code = std::move(code), expression = std::move(expression),
                           done = std::move(done)](const Result<LanguageKernel*>& kernel) {
@@ -203,14 +222,26 @@ void CodeSession::evaluate(std::string code, std::string expression,
     options.silent = true;
     options.allow_input = false;
     options.user_expressions = dump_json({{"value", expression}});
-    (*kernel)->runner->run(code, options, [end](const RunResult& run) {
+    // The runner lives until it has told the end, whatever becomes of the kernel.
+    const auto runner = (*kernel)->runner;
+    runner->run(code, options, [self, runner, end](const RunResult& run) {
+      const auto found = self->kernels_.find(self->language_);
+      if (found != self->kernels_.end() && found->second->runner == runner &&
+          !found->second->restarting) {
+        found->second->note_loss(run.verdict);
+      }
+      if (run.verdict.outcome == execution::Outcome::timed_out) {
+        end(Error{Code::deadline_exceeded, "the kernel did not answer in time"});
+        return;
+      }
       const auto reply = parse_json(run.reply);
       if (!reply || !reply->is_object()) {
         end(Error{Code::unavailable, "the kernel gave no answer: " + run.verdict.note});
         return;
       }
       const auto value = reply->value(json::json_pointer("/user_expressions/value"), json());
-      const auto text = value.value(json::json_pointer("/data/text~1plain"), json());
+      const auto text =
+          value.is_object() ? value.value(json::json_pointer("/data/text~1plain"), json()) : json();
       if (text.is_string()) {
         end(text.get<std::string>());
         return;
@@ -225,11 +256,43 @@ void CodeSession::evaluate(std::string code, std::string expression,
 
 void CodeSession::with_kernel(const std::string& wanted,
                               std::function<void(Result<LanguageKernel*>)> use) {
-  const std::string language = wanted.empty() ? language_ : wanted;
+  if (options_.policies.restricted) {  // whoever asks: a kernel would be a way around it
+    boost::asio::post(shard_.loop(), [use = std::move(use)] {
+      use(Error{Code::failed_precondition, "a restricted session has no kernel"});
+    });
+    return;
+  }
+  if (!set_up_) {
+    set_up([self = shared_from_this(), wanted, use = std::move(use)](const Result<void>&) {
+      self->with_kernel(wanted, use);
+    });
+    return;
+  }
+  if (!*set_up_) {
+    boost::asio::post(shard_.loop(), [use = std::move(use), error = set_up_->error()] {
+      use(Error{Code::failed_precondition, error.message});
+    });
+    return;
+  }
+  std::string language = wanted, name = wanted;
+  if (!kernels_.contains(language)) {
+    // It may be the name of a kernelspec: what counts is what that one speaks.
+    const auto catalogue = registry_.kernelspecs().blocking_refresh();
+    if (const auto spec = catalogue->find(wanted)) {
+      language = canonical_language((*spec)->spec.language);
+    }
+  }
+  if (language == language_) name = options_.kernel;
+  if (const auto chosen = options_.policies.kernels.find(language);
+      chosen != options_.policies.kernels.end()) {
+    name = chosen->second;
+  }
+  bool lost = false;
   const auto found = kernels_.find(language);
   if (found != kernels_.end()) {
     const lifecycle::State state = found->second->kernel->state();
     if (state == lifecycle::State::dead || state == lifecycle::State::stopped) {
+      lost = true;
       drop_kernel(*found->second);
     } else if (found->second->ready) {
       use(found->second.get());
@@ -239,12 +302,13 @@ void CodeSession::with_kernel(const std::string& wanted,
       return;
     }
   }
-  const auto started = start_kernel(language, language == language_ ? options_.kernel : language);
+  const auto started = start_kernel(language, name);
   if (!started) {
     boost::asio::post(shard_.loop(),
                       [use = std::move(use), error = started.error()] { use(error); });
     return;
   }
+  (*started)->loss_is_untold = lost;
   (*started)->when_ready = std::move(use);
 }
 
@@ -253,6 +317,9 @@ Result<LanguageKernel*> CodeSession::start_kernel(const std::string& language,
   StartKernel start;
   start.name = name;
   start.session_env = options_.env;
+  for (const auto& [variable, value] : prepared_.env) start.session_env[variable] = value;
+  start.limits = options_.policies.limits;
+  if (language == "python") start.interpreter = prepared_.interpreter;
   start.session_name = options_.key;
   start.work_dir = options_.work_dir;
   auto kernel = std::make_unique<LanguageKernel>();
@@ -267,6 +334,14 @@ Result<LanguageKernel*> CodeSession::start_kernel(const std::string& language,
     return started.error();
   }
   kernel->kernel = *std::move(started);
+  kernel->runner = make_runner(kernel->kernel);
+  LanguageKernel* const made = kernel.get();
+  kernels_.insert_or_assign(language, std::move(kernel));
+  return made;
+}
+
+std::shared_ptr<BlockRunner> CodeSession::make_runner(const std::shared_ptr<Kernel>& kernel) {
+  const auto weak = weak_from_this();
   BlockRunner::Events events;
   events.on_output = [weak](const Output& output) {
     const auto self = weak.lock();
@@ -276,15 +351,12 @@ Result<LanguageKernel*> CodeSession::start_kernel(const std::string& language,
     const auto self = weak.lock();
     if (self && self->running_) self->running_->on_input(request);
   };
-  kernel->runner = std::make_shared<BlockRunner>(shard_, kernel->kernel, std::move(events));
-  LanguageKernel* const made = kernel.get();
-  kernels_.insert_or_assign(language, std::move(kernel));
-  return made;
+  return std::make_shared<BlockRunner>(shard_, kernel, std::move(events));
 }
 
 void CodeSession::kernel_started(const std::string& language, const Result<void>& started) {
   const auto found = kernels_.find(language);
-  if (found == kernels_.end()) return;
+  if (found == kernels_.end() || found->second->restarting || ended_) return;
   LanguageKernel& kernel = *found->second;
   const auto use = std::exchange(kernel.when_ready, nullptr);
   if (started) {
@@ -295,6 +367,14 @@ void CodeSession::kernel_started(const std::string& language, const Result<void>
   const Error error = started.error();
   drop_kernel(kernel);
   if (use) use(error);
+}
+
+// The old process is gone, and its runner with it: what that one would say about the loss is known.
+void CodeSession::kernel_restarted(const std::string& language, const Result<void>& restarted) {
+  const auto found = kernels_.find(language);
+  if (found == kernels_.end() || !std::exchange(found->second->restarting, false) || ended_) return;
+  found->second->runner = make_runner(found->second->kernel);
+  kernel_started(language, restarted);
 }
 
 void CodeSession::drop_kernel(LanguageKernel& kernel) {
@@ -314,6 +394,7 @@ void CodeSession::restart(Done done) {
   const auto queue = queue_;
   for (const auto& each : queue) each->abandon("the session was restarted");
   if (running_) running_->abandon("the session was restarted");
+  changes_ = 0;
   struct Pending {
     std::size_t left = 0;
     Result<void> result;
@@ -326,11 +407,19 @@ void CodeSession::restart(Done done) {
     boost::asio::post(shard_.loop(), [pending] { pending->done({}); });
     return;
   }
+  std::vector<std::pair<std::string, std::shared_ptr<Kernel>>> kernels;
   for (auto& [language, kernel] : kernels_) {
     ++kernel->generation;
     kernel->runs_on = false;
-    kernel->kernel->restart(
-        [pending](const Result<void>& restarted) {
+    kernel->loss_is_untold = false;
+    kernel->ready = false;
+    kernel->restarting = true;
+    kernels.emplace_back(language, kernel->kernel);
+  }
+  for (const auto& [language, kernel] : kernels) {  // one that fails at once is dropped at once
+    kernel->restart(
+        [pending, weak = weak_from_this(), language = language](const Result<void>& restarted) {
+          if (const auto self = weak.lock()) self->kernel_restarted(language, restarted);
           if (!restarted) pending->result = restarted;
           if (--pending->left == 0) pending->done(pending->result);
         },
@@ -340,20 +429,29 @@ void CodeSession::restart(Done done) {
 
 void CodeSession::stop(Done done) {
   if (std::exchange(ended_, true)) {
-    if (done) done({});
+    if (!stopped_) {
+      when_stopped_.push_back(std::move(done));
+    } else if (done) {
+      done({});
+    }
     return;
   }
+  when_stopped_.push_back(std::move(done));
   const auto self = shared_from_this();
   timer_.cancel();
   const auto queue = queue_;
   for (const auto& each : queue) each->abandon("the session has ended");
   if (running_) running_->abandon("the session has ended");
+  end_set_up(Error{Code::aborted, "the session has ended"});
   const auto left = std::make_shared<std::size_t>(kernels_.size() + 1);
-  const auto one_less = [self, left, done = std::move(done)] {
+  const auto one_less = [self, left] {
     if (--*left > 0) return;
+    self->stopped_ = true;
     self->kernels_.clear();
     if (const auto tell = std::exchange(self->on_end_, nullptr)) tell();
-    if (done) done({});
+    for (const Done& each : std::exchange(self->when_stopped_, {})) {
+      if (each) each({});
+    }
   };
   for (auto& [language, kernel] : kernels_) {
     if (const auto use = std::exchange(kernel->when_ready, nullptr)) {

@@ -14,6 +14,10 @@
 #include "engine/runner.hpp"
 #include "executor/code_execution.hpp"
 #include "executor/code_request.hpp"
+#include "executor/python_helper.hpp"
+#include "executor/result_cache.hpp"
+#include "executor/session_policies.hpp"
+#include "executor/session_setup.hpp"
 #include "io/work_dir.hpp"
 
 namespace perijove {
@@ -28,6 +32,8 @@ struct CodeSessionOptions {
   std::optional<Duration> idle_timeout;  ///< Ends the session this long after its last execution.
   std::optional<Duration> lifetime_max;  ///< Ends it this long after its beginning.
   std::map<std::string, std::string> labels;
+  SessionPolicies policies;
+  SessionSetupOptions setup;  ///< See CodeSession::set_up.
 };
 
 /// The kernel of a session that speaks one language.
@@ -37,11 +43,15 @@ struct LanguageKernel {
   std::shared_ptr<BlockRunner> runner;
   std::uint64_t generation = 1;  ///< Counts its processes: variables live in one.
   bool ready = false;
-  bool runs_on = false;  ///< Code that was given up was still running.
+  bool restarting = false;      ///< Because somebody asked for it; not ready meanwhile.
+  bool runs_on = false;         ///< Code that was given up was still running.
+  bool loss_is_untold = false;  ///< Variables are gone, and no result has said so yet.
   std::function<void(Result<LanguageKernel*>)> when_ready;
 
   /// Whether that code still runs.
   bool stuck() const;
+  /// Counts the process that a verdict says is gone.
+  void note_loss(const execution::Verdict& verdict);
 };
 
 /// One block that was run, for the history.
@@ -70,6 +80,8 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
 
   const std::string& id() const { return id_; }
   const CodeSessionOptions& options() const { return options_; }
+  /// Of blocks that name none; canonical.
+  const std::string& language() const { return language_; }
   const WorkDir& directory() const { return directory_; }
   Shard& shard() { return shard_; }
   bool ended() const { return ended_; }
@@ -78,6 +90,19 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   const std::deque<HistoryEntry>& history() const { return history_; }
   /// The session as REST shows it.
   nlohmann::json to_json() const;
+
+  /// Makes the session ready, when its options ask for something, before its first kernel starts;
+  /// that waits for it and asks for it anyway. `done` may be called during this call. Errors: those
+  /// of SessionSetup; aborted when the session ends meanwhile. A session that could not be made
+  /// ready runs nothing.
+  void set_up(Done done);
+  /// What came of it; empty before.
+  const PreparedSession& prepared() const { return prepared_; }
+
+  /// Starts the kernel of the session's own language, so that the first execution finds it ready;
+  /// executions wait until then. Errors: as registry.start(), deadline_exceeded, and aborted while
+  /// something runs.
+  void prepare(Done done);
 
   /// Queues a request. aborted: something runs, and the request does not want to wait.
   /// failed_precondition: the session has ended. resource_exhausted: too many wait.
@@ -110,13 +135,18 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   /// not_found (nobody speaks it), unavailable, deadline_exceeded.
   void with_kernel(const std::string& language, std::function<void(Result<LanguageKernel*>)> use);
   Result<LanguageKernel*> start_kernel(const std::string& language, const std::string& name);
+  std::shared_ptr<BlockRunner> make_runner(const std::shared_ptr<Kernel>& kernel);
   void kernel_started(const std::string& language, const Result<void>& started);
+  void kernel_restarted(const std::string& language, const Result<void>& restarted);
   void drop_kernel(LanguageKernel& kernel);
   void execution_done(const std::shared_ptr<CodeExecution>& execution);
   void run_next();
   void remember(HistoryEntry entry);
   void set_timer();
   void on_timer();
+  void end_set_up(Result<void> result);
+  /// One text for one state of the kernels, as far as can be told; `pristine` before anything ran.
+  std::string state_identity() const;
 
   Shard& shard_;
   KernelRegistry& registry_;
@@ -136,10 +166,20 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   std::shared_ptr<CodeExecution> running_;
   std::deque<std::shared_ptr<CodeExecution>> queue_;
   std::deque<std::shared_ptr<CodeExecution>> finished_;  // kept to be asked, oldest first
+  PythonHelper python_;
+  std::shared_ptr<SessionSetup> setup_;
+  std::optional<Result<void>> set_up_;  // how it ended
+  std::vector<Done> when_set_up_;
+  PreparedSession prepared_;
+  ResultCache cache_;
+  std::uint64_t changes_ = 0;  // executions since the kernels were fresh
+
   std::deque<HistoryEntry> history_;
   std::size_t history_bytes_ = 0;
   bool evaluating_ = false;
   bool ended_ = false;
+  bool stopped_ = false;
+  std::vector<Done> when_stopped_;
 };
 
 }  // namespace perijove

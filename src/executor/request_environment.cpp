@@ -41,10 +41,12 @@ std::string bash_code(const std::map<std::string, std::string>& variables, Envir
   for (const auto& [name, value] : variables) {
     const std::string had = "_perijove_had_" + name, was = "_perijove_was_" + name;
     if (step == EnvironmentStep::set) {
-      code += had + "=${" + name + "+x}; " + was + "=\"${" + name + "-}\"; export " + name + "=" +
-              shell_quoted(value) + "\n";
+      // `s` when it is set, with an `x` in what follows when it is exported.
+      code += had + "=${" + name + "+s${" + name + "@a}}; " + was + "=\"${" + name +
+              "-}\"; export " + name + "=" + shell_quoted(value) + "\n";
     } else {
-      code += "if [ -n \"$" + had + "\" ]; then export " + name + "=\"$" + was + "\"; else unset " +
+      code += "if [ -n \"$" + had + "\" ]; then " + name + "=\"$" + was + "\"; case $" + had +
+              " in *x*) export " + name + ";; *) export -n " + name + ";; esac; else unset " +
               name + "; fi; unset " + had + " " + was + "\n";
     }
   }

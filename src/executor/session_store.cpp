@@ -8,6 +8,7 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "engine/output_files.hpp"
+#include "protocol/sha256.hpp"
 
 namespace perijove {
 
@@ -18,6 +19,7 @@ CodeSessionStore::CodeSessionStore(Shard& shard, KernelRegistry& registry,
     : shard_(shard),
       registry_(registry),
       options_(std::move(options)),
+      python_(shard, helper_interpreter(registry.kernelspecs())),
       alive_(std::make_shared<CodeSessionStore*>(this)) {}
 
 CodeSessionStore::~CodeSessionStore() = default;
@@ -26,7 +28,11 @@ Result<std::string> CodeSessionStore::work_dir_for(const CodeSessionOptions& opt
   std::error_code error;
   const fs::path root = fs::weakly_canonical(options_.work_root, error);
   if (options.work_dir.empty()) {
-    const std::string name = options.key.empty() ? random_hex(8) : output_stem(options.key);
+    std::string name = options.key.empty() ? random_hex(8) : output_stem(options.key);
+    // Two keys may look alike without what no file name can have.
+    if (!options.key.empty() && name != options.key) {
+      name += '-' + sha256_hex(options.key).substr(0, 16);
+    }
     return (root / "sessions" / name).string();
   }
   const fs::path wanted = fs::weakly_canonical(root / options.work_dir, error);

@@ -23,6 +23,8 @@ class CodeSessionStore {
   ~CodeSessionStore();
 
   const SessionStoreOptions& options() const { return options_; }
+  /// For what concerns no session.
+  PythonHelper& python() { return python_; }
 
   /// A new session. already_exists: another one has its key; resource_exhausted: too many;
   /// not_found: no such kernel; unavailable: the gateway is stopping. `options.work_dir` is taken
@@ -45,6 +47,7 @@ class CodeSessionStore {
   Shard& shard_;
   KernelRegistry& registry_;
   SessionStoreOptions options_;
+  PythonHelper python_;
   std::vector<std::shared_ptr<CodeSession>> sessions_;
   std::shared_ptr<CodeSessionStore*> alive_;  // for what sessions tell later
   bool stopping_ = false;

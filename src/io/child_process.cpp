@@ -1,30 +1,63 @@
 #include "io/child_process.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/signal_set.hpp>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "io/file_descriptor.hpp"
 #include "io/process_tree.hpp"
 
 namespace perijove {
 namespace {
 
-rlim_t g_soft_open_files = 0;       // what this process was started with; children get it back
-std::set<pid_t> g_direct_children;  // those that a ChildProcess reaps itself
+rlim_t g_soft_open_files = 0;   // what this process was started with; children get it back
+bool g_adopts_orphans = false;  // both are set before there is a second shard
+
+// The processes that a ChildProcess reaps itself, of every shard.
+class DirectChildren {
+ public:
+  void add(pid_t pid) {
+    const std::lock_guard lock(mutex_);
+    pids_.insert(pid);
+  }
+  void remove(pid_t pid) {
+    const std::lock_guard lock(mutex_);
+    pids_.erase(pid);
+  }
+  std::set<pid_t> all() const {
+    const std::lock_guard lock(mutex_);
+    return pids_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::set<pid_t> pids_;  // guarded by mutex_
+};
+
+DirectChildren& direct_children() {
+  static DirectChildren children;
+  return children;
+}
 
 // Read by kill_all in /proc/<pid>/environ: tells whose grandchild an orphan is, even in a session
 // of its own.
@@ -94,9 +127,28 @@ Result<std::string> find_program(const SpawnRequest& request) {
   return Error{Code::not_found, "program '" + name.string() + "' not found; searched: " + searched};
 }
 
+// How many processes the system has killed since it booted because memory ran out. nullopt where it
+// does not say (Linux before 4.13, some sandboxes).
+static std::optional<std::uint64_t> blocking_oom_kills() {
+  std::ifstream counters("/proc/vmstat");
+  std::string name;
+  for (std::uint64_t value = 0; counters >> name >> value;) {
+    if (name == "oom_kill") return value;
+  }
+  return std::nullopt;
+}
+
 // Shared with the waits on the loop, which may outlive the ChildProcess by one turn.
 struct ChildProcess::State : std::enable_shared_from_this<State> {
-  explicit State(Shard& owner) : shard(owner), pidfd(owner.loop()), output(owner.loop()) {}
+  // One stream of what it writes.
+  struct Pipe {
+    explicit Pipe(Shard& owner) : end(owner.loop()) {}
+    boost::asio::posix::stream_descriptor end;
+    OnOutput on_bytes;
+  };
+
+  explicit State(Shard& owner)
+      : shard(owner), pidfd(owner.loop()), output(owner), error_output(owner) {}
 
   void watch_exit() {
     pidfd.async_wait(boost::asio::posix::descriptor_base::wait_read,
@@ -105,32 +157,39 @@ struct ChildProcess::State : std::enable_shared_from_this<State> {
                      });
   }
 
-  void watch_output() {
-    output.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                      [self = shared_from_this()](const boost::system::error_code& error) {
-                        if (error || self->abandoned) return;
-                        // Bounded per turn: a kernel that floods its pipe must not own the loop.
-                        constexpr int kReadsPerTurn = 16;
-                        if (self->drain(kReadsPerTurn)) self->watch_output();
-                      });
+  void watch(Pipe& pipe) {
+    pipe.end.async_wait(boost::asio::posix::descriptor_base::wait_read,
+                        [self = shared_from_this(), &pipe](const boost::system::error_code& error) {
+                          if (error || self->abandoned) return;
+                          // Bounded per turn: a kernel that floods its pipe must not own the loop.
+                          constexpr int kReadsPerTurn = 16;
+                          if (self->drain(pipe, kReadsPerTurn)) self->watch(pipe);
+                        });
   }
 
   // False when the pipe has ended or this object is gone.
-  bool drain(int reads_max) {
-    for (int i = 0; i < reads_max && output.is_open(); ++i) {
+  bool drain(Pipe& pipe, int reads_max) {
+    for (int i = 0; i < reads_max && pipe.end.is_open(); ++i) {
       auto& buffer = shard.scratch();
-      const ssize_t got = ::read(output.native_handle(), buffer.data(), buffer.size());
+      const ssize_t got = ::read(pipe.end.native_handle(), buffer.data(), buffer.size());
       if (got > 0) {
-        on_output(ByteView(buffer.data(), static_cast<std::size_t>(got)));
+        pipe.on_bytes(ByteView(buffer.data(), static_cast<std::size_t>(got)));
         if (abandoned) return false;
       } else if (got == 0) {
-        output.close();
+        pipe.end.close();
         return false;
       } else if (errno != EINTR) {
         break;
       }
     }
-    return output.is_open();
+    return pipe.end.is_open();
+  }
+
+  void close_pipes() {
+    boost::system::error_code ignored;
+    for (Pipe* const pipe : {&output, &error_output}) {
+      if (pipe->end.is_open()) pipe->end.close(ignored);
+    }
   }
 
   // The leader stays a zombie until its group is gone, so that its number cannot have passed to a
@@ -143,15 +202,20 @@ struct ChildProcess::State : std::enable_shared_from_this<State> {
       watch_exit();
       return;
     }
-    const ProcessExit status = info.si_code == CLD_EXITED ? ProcessExit::exited(info.si_status)
-                                                          : ProcessExit::killed_by(info.si_status);
+    ProcessExit status = info.si_code == CLD_EXITED ? ProcessExit::exited(info.si_status)
+                                                    : ProcessExit::killed_by(info.si_status);
+    if (status.signal == SIGKILL && oom_kills_at_start) {
+      const auto now = blocking_oom_kills();
+      if (now) status.out_of_memory = *now > *oom_kills_at_start;
+    }
     kill_processes();
     constexpr int kReadsAtEnd = 64;
-    drain(kReadsAtEnd);
+    drain(output, kReadsAtEnd);
+    if (!abandoned) drain(error_output, kReadsAtEnd);
     if (abandoned) return;
     reap();
     exit_status = status;
-    output.close();
+    close_pipes();
     auto call = std::exchange(on_exit, nullptr);
     call(status);
   }
@@ -160,8 +224,11 @@ struct ChildProcess::State : std::enable_shared_from_this<State> {
   // meanwhile.
   void kill_processes() {
     ::kill(pid, SIGSTOP);
-    kill_descendants(pid, kMarkerName + ("=" + marker), g_direct_children);
+    const std::string mark = kMarkerName + ("=" + marker);
+    kill_descendants(pid, mark, direct_children().all());
     ::kill(-pid, SIGKILL);
+    // Orphans that init has adopted instead of us have no parent that tells whose they are.
+    if (!g_adopts_orphans) kill_marked(mark);
   }
 
   // By number, which is ours until then: waitid() on a pidfd that Asio made non-blocking would not
@@ -170,7 +237,7 @@ struct ChildProcess::State : std::enable_shared_from_this<State> {
     siginfo_t info{};
     while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) != 0 && errno == EINTR) {
     }
-    g_direct_children.erase(pid);
+    direct_children().remove(pid);
     boost::system::error_code ignored;
     if (pidfd.is_open()) pidfd.close(ignored);
   }
@@ -179,15 +246,76 @@ struct ChildProcess::State : std::enable_shared_from_this<State> {
   pid_t pid = 0;
   std::string marker;
   boost::asio::posix::stream_descriptor pidfd;
-  boost::asio::posix::stream_descriptor output;
-  OnOutput on_output;
+  Pipe output;
+  Pipe error_output;  // open when it goes apart
   OnExit on_exit;
   std::optional<ProcessExit> exit_status;
+  // Taken as evidence when the process is killed by SIGKILL: some process was, for want of memory,
+  // while this one ran.
+  std::optional<std::uint64_t> oom_kills_at_start = blocking_oom_kills();
   bool abandoned = false;
 };
 
+// The whole input before the process starts, in memory: nobody has to feed it.
+static Result<FileDescriptor> input_file(const std::string& input) {
+  FileDescriptor file(memfd_create("perijove-input", MFD_CLOEXEC));
+  for (std::size_t done = 0; file && done < input.size();) {
+    const ssize_t count = ::write(file.get(), input.data() + done, input.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      file = {};
+    } else {
+      done += static_cast<std::size_t>(count);
+    }
+  }
+  if (!file || lseek(file.get(), 0, SEEK_SET) != 0) {
+    return Error{Code::resource_exhausted,
+                 std::string("no memory for its input: ") + std::strerror(errno)};
+  }
+  return file;
+}
+
+// The reading end for us, the writing end for the process.
+static Result<FileDescriptor> open_pipe(boost::asio::posix::stream_descriptor& end) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    return Error{Code::resource_exhausted,
+                 std::string("no pipe for its output: ") + std::strerror(errno)};
+  }
+  end.assign(ends[0]);
+  end.non_blocking(true);
+  end.native_non_blocking(true);
+  return FileDescriptor(ends[1]);
+}
+
+// From outside, right after its start: posix_spawn() has no attribute for them.
+static void set_limits(pid_t pid, const ProcessLimits& limits) {
+  const auto set = [pid](auto resource, rlim_t most) {
+    rlimit limit{};
+    if (prlimit(pid, resource, nullptr, &limit) != 0) return;
+    limit.rlim_cur = std::min(limit.rlim_max, most);
+    limit.rlim_max = limit.rlim_cur;
+    prlimit(pid, resource, &limit, nullptr);
+  };
+  if (limits.memory_bytes_max) set(RLIMIT_DATA, *limits.memory_bytes_max);
+  if (limits.cpu_time_max) set(RLIMIT_CPU, static_cast<rlim_t>(limits.cpu_time_max->count()));
+  if (!limits.processors_max) return;
+  cpu_set_t ours, allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof ours, &ours) != 0) return;
+  // Beginning anywhere, so that small kernels do not all share the first processor.
+  const auto begin = static_cast<std::size_t>(pid);
+  for (std::size_t i = 0; i < CPU_SETSIZE; ++i) {
+    const std::size_t processor = (begin + i) % CPU_SETSIZE;
+    if (static_cast<unsigned>(CPU_COUNT(&allowed)) >= *limits.processors_max) break;
+    if (CPU_ISSET(processor, &ours)) CPU_SET(processor, &allowed);
+  }
+  if (CPU_COUNT(&allowed) > 0) sched_setaffinity(pid, sizeof allowed, &allowed);
+}
+
 Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(Shard& shard, const SpawnRequest& request,
-                                                          OnOutput on_output, OnExit on_exit) {
+                                                          OnOutput on_output, OnExit on_exit,
+                                                          OnOutput on_error) {
   if (request.argv.empty()) return Error{Code::invalid_argument, "nothing to run: argv is empty"};
   const auto program = find_program(request);
   if (!program) return program.error();
@@ -196,23 +324,29 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(Shard& shard, const Sp
     return Error{Code::not_found, "work directory '" + request.work_dir + "' does not exist"};
   }
 
-  int pipe_ends[2];
-  if (pipe2(pipe_ends, O_CLOEXEC) != 0) {
-    return Error{Code::resource_exhausted,
-                 std::string("no pipe for its output: ") + std::strerror(errno)};
-  }
   auto state = std::make_shared<State>(shard);
-  state->output.assign(pipe_ends[0]);
-  state->output.non_blocking(true);
-  state->output.native_non_blocking(true);
-  state->on_output = std::move(on_output);
+  auto output = open_pipe(state->output.end);
+  if (!output) return output.error();
+  Result<FileDescriptor> error_output = FileDescriptor();
+  if (on_error) error_output = open_pipe(state->error_output.end);
+  if (!error_output) return error_output.error();
+  Result<FileDescriptor> input = FileDescriptor();
+  if (request.input) input = input_file(*request.input);
+  if (!input) return input.error();
+  state->output.on_bytes = std::move(on_output);
+  state->error_output.on_bytes = std::move(on_error);
   state->on_exit = std::move(on_exit);
   state->marker = random_hex(8);
 
   FileActions actions;
-  posix_spawn_file_actions_addopen(actions.get(), 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(actions.get(), pipe_ends[1], 1);
-  posix_spawn_file_actions_adddup2(actions.get(), pipe_ends[1], 2);
+  if (*input) {
+    posix_spawn_file_actions_adddup2(actions.get(), input->get(), 0);
+  } else {
+    posix_spawn_file_actions_addopen(actions.get(), 0, "/dev/null", O_RDONLY, 0);
+  }
+  posix_spawn_file_actions_adddup2(actions.get(), output->get(), 1);
+  posix_spawn_file_actions_adddup2(actions.get(), (*error_output ? *error_output : *output).get(),
+                                   2);
   posix_spawn_file_actions_addclosefrom_np(actions.get(), 3);
   posix_spawn_file_actions_addchdir_np(actions.get(), request.work_dir.c_str());
   SpawnAttributes attributes;
@@ -223,20 +357,20 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(Shard& shard, const Sp
   env.push_back(kMarkerName + ("=" + state->marker));
   const int failure = posix_spawn(&state->pid, program->c_str(), actions.get(), attributes.get(),
                                   c_strings(argv).data(), c_strings(env).data());
-  ::close(pipe_ends[1]);
   if (failure != 0) {
     const Code code = failure == EAGAIN || failure == ENOMEM ? Code::resource_exhausted
                       : failure == ENOENT                    ? Code::not_found
                                                              : Code::internal;
     return Error{code, "cannot run " + *program + ": " + std::strerror(failure)};
   }
-  g_direct_children.insert(state->pid);
+  direct_children().add(state->pid);
   if (g_soft_open_files != 0) {
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = g_soft_open_files;
     prlimit(state->pid, RLIMIT_NOFILE, &limit, nullptr);
   }
+  set_limits(state->pid, request.limits);
 
   std::unique_ptr<ChildProcess> child(new ChildProcess(state));
   const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, state->pid, 0));
@@ -246,7 +380,8 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(Shard& shard, const Sp
   }
   state->pidfd.assign(pidfd);
   state->watch_exit();
-  state->watch_output();
+  state->watch(state->output);
+  if (state->error_output.end.is_open()) state->watch(state->error_output);
   return child;
 }
 
@@ -258,8 +393,7 @@ ChildProcess::~ChildProcess() {
     state_->kill_processes();
     state_->reap();  // at once: nothing survives SIGKILL but for a moment
   }
-  boost::system::error_code ignored;
-  if (state_->output.is_open()) state_->output.close(ignored);
+  state_->close_pipes();
 }
 
 pid_t ChildProcess::pid() const { return state_->pid; }
@@ -276,6 +410,7 @@ void ChildProcess::kill_all() {
 
 void prepare_process_supervision(Shard& shard) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  g_adopts_orphans = true;
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
     g_soft_open_files = limit.rlim_cur;
@@ -289,8 +424,9 @@ void prepare_process_supervision(Shard& shard) {
     void wait() {
       signals.async_wait([self = shared_from_this()](const boost::system::error_code& error, int) {
         if (error) return;
+        const std::set<pid_t> owned = direct_children().all();
         for (const pid_t child : children_of(getpid())) {
-          if (!g_direct_children.contains(child)) waitpid(child, nullptr, WNOHANG);
+          if (!owned.contains(child)) waitpid(child, nullptr, WNOHANG);
         }
         self->wait();
       });

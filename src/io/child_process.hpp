@@ -3,6 +3,8 @@
 #include <sys/types.h>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -17,6 +19,17 @@
 
 namespace perijove {
 
+/// What a process and each of its children may take. nullopt: what this process may.
+struct ProcessLimits {
+  /// Writable memory of its own (RLIMIT_DATA): what it asked for, not address space that it merely
+  /// set aside, which threads and allocators do by the gigabyte.
+  std::optional<std::uint64_t> memory_bytes_max = {};
+  /// Processor time from its start (RLIMIT_CPU); then it is ended by SIGXCPU.
+  std::optional<std::chrono::seconds> cpu_time_max = {};
+  /// Processors that it may use at a time.
+  std::optional<unsigned> processors_max = {};
+};
+
 /// What to start. The process gets a session and group of its own, exactly this environment and one
 /// variable that marks its descendants as ours (PERIJOVE_PROCESS), standard input from /dev/null,
 /// standard output and error into one pipe that is always drained, and no other descriptor of ours.
@@ -26,6 +39,9 @@ struct SpawnRequest {
   std::vector<std::string> argv;
   std::map<std::string, std::string> env;
   std::string work_dir;
+  /// What it reads from standard input instead, up to its end.
+  std::optional<std::string> input = {};
+  ProcessLimits limits = {};
 };
 
 /// The file that `request` would run: argv[0], looked for in the PATH of `env` unless it has a
@@ -42,9 +58,11 @@ class ChildProcess {
   /// Errors: not_found (no such program or directory), resource_exhausted, internal; each names the
   /// program and the system's reason. `on_output` gets what the process and its children write;
   /// `on_exit` is called once, after the output up to then, milliseconds after the end: a pidfd
-  /// tells it. Neither is called after the destructor began.
+  /// tells it. With `on_error` standard error goes to a pipe and a callback of its own. None is
+  /// called after the destructor began.
   static Result<std::unique_ptr<ChildProcess>> spawn(Shard& shard, const SpawnRequest& request,
-                                                     OnOutput on_output, OnExit on_exit);
+                                                     OnOutput on_output, OnExit on_exit,
+                                                     OnOutput on_error = nullptr);
   ~ChildProcess();
 
   pid_t pid() const;
@@ -68,7 +86,9 @@ class ChildProcess {
 
 /// Makes this process adopt orphans of its children (PR_SET_CHILD_SUBREAPER), so that kill_all()
 /// still finds a grandchild whose parent has ended, and lifts the soft limit of open files to the
-/// hard one (children get the old soft limit back). Reaps the adopted on `shard`. Once, at start.
+/// hard one (children get the old soft limit back). Reaps the adopted on `shard`. Once, at start,
+/// and only in a process of our own: it reaps every child that no ChildProcess owns. Without it
+/// kill_all() looks at every process of the machine instead.
 void prepare_process_supervision(Shard& shard);
 
 }  // namespace perijove

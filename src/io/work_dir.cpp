@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -26,7 +27,9 @@ Error cannot(const std::string& what, const std::string& path, int reason) {
   const Code code = reason == EACCES || reason == EPERM || reason == EROFS ? Code::permission_denied
                     : reason == ENOTDIR || reason == EEXIST || reason == EISDIR
                         ? Code::already_exists
-                        : Code::unavailable;
+                    : reason == ENOTEMPTY                  ? Code::failed_precondition
+                    : reason == ENOSPC || reason == EDQUOT ? Code::resource_exhausted
+                                                           : Code::unavailable;
   return {code, "cannot " + what + " " + path + ": " + std::strerror(reason)};
 }
 
@@ -76,8 +79,10 @@ FileDescriptor open_beneath(int directory, const std::string& path, int flags, m
   if (links == Links::never) how.resolve |= RESOLVE_NO_SYMLINKS;
   const long opened = syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how);
   if (opened >= 0) return FileDescriptor(static_cast<int>(opened));
-  if (errno != ENOSYS) return {};
-  // gVisor and systems before Linux 5.6: component by component, and no link at all.
+  if (errno != ENOSYS && errno != EPERM) return {};
+  // gVisor, systems before Linux 5.6, and container runtimes that forbid what they do not know:
+  // component by component, and no link at all.
+  if (path == ".") return FileDescriptor(::openat(directory, ".", flags | O_CLOEXEC));
   const auto components = components_of(path);
   if (!components) {
     errno = EXDEV;
@@ -102,6 +107,7 @@ WorkDirEntry to_entry(std::string path, const struct stat& info) {
   entry.size_bytes = static_cast<std::uint64_t>(info.st_size);
   entry.modified_ns = std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
   entry.inode = info.st_ino;
+  entry.mode = info.st_mode & 07777;
   return entry;
 }
 
@@ -256,21 +262,29 @@ Result<std::vector<WorkDirEntry>> WorkDir::list(std::string_view path, bool recu
 }
 
 Result<void> WorkDir::remove(std::string_view path, bool recursive) const {
+  // Nobody else can name what lies deeper either, and every level takes a piece of the stack.
+  if (path.size() > PATH_MAX) return cannot_reach("remove", path.substr(0, 100), ENAMETOOLONG);
+  std::vector<std::string> names;
+  {
+    const auto parent = open_parent(path, false);
+    if (!parent) return parent.error();
+    const auto& [directory, name] = *parent;
+    if (::unlinkat(directory.get(), name.c_str(), 0) == 0) return {};
+    if (errno != EISDIR && errno != EPERM) return cannot_reach("remove", path, errno);
+    if (recursive) {
+      const FileDescriptor inside =
+          open_beneath(directory.get(), name, O_RDONLY | O_DIRECTORY, 0, Links::never);
+      if (!inside) return cannot_reach("remove", path, errno);
+      names = names_in(inside);
+    }
+  }  // no descriptor is held on the way down: the directories may be nested more deeply than those
+  for (const std::string& each : names) {
+    const auto removed = remove(std::string(path) + "/" + each, true);
+    if (!removed) return removed;
+  }
   const auto parent = open_parent(path, false);
   if (!parent) return parent.error();
-  const auto& [directory, name] = *parent;
-  if (::unlinkat(directory.get(), name.c_str(), 0) == 0) return {};
-  if (errno != EISDIR && errno != EPERM) return cannot_reach("remove", path, errno);
-  if (recursive) {
-    const FileDescriptor inside =
-        open_beneath(directory.get(), name, O_RDONLY | O_DIRECTORY, 0, Links::never);
-    if (!inside) return cannot_reach("remove", path, errno);
-    for (const std::string& each : names_in(inside)) {
-      const auto removed = remove(std::string(path) + "/" + each, true);
-      if (!removed) return removed;
-    }
-  }
-  if (::unlinkat(directory.get(), name.c_str(), AT_REMOVEDIR) == 0) return {};
+  if (::unlinkat(parent->first.get(), parent->second.c_str(), AT_REMOVEDIR) == 0) return {};
   return cannot_reach("remove", path, errno);
 }
 

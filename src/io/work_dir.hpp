@@ -22,6 +22,7 @@ struct WorkDirEntry {
   std::uint64_t size_bytes = 0;
   std::int64_t modified_ns = 0;  ///< Since 1970.
   std::uint64_t inode = 0;
+  mode_t mode = 0;  ///< Permission bits.
 };
 
 /// A directory that receives files made of what code put out, and the files of code that runs in
@@ -44,7 +45,7 @@ class WorkDir {
   /// Writes a file whole or not at all, in place of what has that name (a link is replaced, never
   /// followed), and returns its absolute path. Makes the directories above it. Readers see the old
   /// file or the new one; after a crash of the machine it may be either. `mode` is what the umask
-  /// takes from.
+  /// takes from. resource_exhausted: the disk is full.
   Result<std::string> write(std::string_view path, ByteView bytes, mode_t mode = 0666) const;
 
   /// Opens a regular file to read. not_found; permission_denied for a path that leaves the
@@ -62,6 +63,7 @@ class WorkDir {
   Result<std::vector<WorkDirEntry>> list(std::string_view path, bool recursive,
                                          std::size_t entries_max) const;
   /// Removes a file, a link or an empty directory; with `recursive` a directory with all below it.
+  /// failed_precondition: the directory is not empty.
   Result<void> remove(std::string_view path, bool recursive = false) const;
 
  private:

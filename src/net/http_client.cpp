@@ -35,10 +35,14 @@ class Exchange {
     request_.set(http::field::host, authority_);
     request_.set(http::field::user_agent, "perijove/" PERIJOVE_VERSION);
     for (const auto& [name, value] : call.headers) request_.set(name, value);
-    if (!call.body.empty()) request_.set(http::field::content_type, "application/json");
+    if (!call.body.empty()) request_.set(http::field::content_type, call.content_type);
     request_.body() = call.body;
     request_.prepare_payload();
-    parser_.body_limit(call.body_bytes_max);
+    if (call.on_body) {
+      parser_.body_limit(boost::none);
+    } else {
+      parser_.body_limit(call.body_bytes_max);
+    }
   }
 
   Result<HttpResponse> run() {
@@ -50,8 +54,7 @@ class Exchange {
       if (!step(connected)) return;
       http::async_write(stream_, request_, [this](const auto& written, std::size_t) {
         if (!step(written)) return;
-        http::async_read(stream_, buffer_, parser_,
-                         [this](const auto& read, std::size_t) { step(read); });
+        begin_reading();
       });
     });
     loop_.run();
@@ -67,6 +70,31 @@ class Exchange {
   }
 
  private:
+  void begin_reading() {
+    if (!call_.on_body) {
+      http::async_read(stream_, buffer_, parser_,
+                       [this](const auto& read, std::size_t) { step(read); });
+      return;
+    }
+    http::async_read_header(stream_, buffer_, parser_, [this](const auto& read, std::size_t) {
+      if (step(read)) read_pieces();
+    });
+  }
+
+  void read_pieces() {
+    std::string& body = parser_.get().body();
+    constexpr int kFirstErrorStatus = 400;
+    if (!body.empty() && parser_.get().result_int() < kFirstErrorStatus) {
+      if (!call_.on_body(body)) return;
+      body.clear();
+    }
+    if (parser_.is_done()) return;
+    stream_.expires_after(call_.timeout);
+    http::async_read_some(stream_, buffer_, parser_, [this](const auto& read, std::size_t) {
+      if (step(read)) read_pieces();
+    });
+  }
+
   bool step(const boost::system::error_code& error) {
     error_ = error;
     return !error;

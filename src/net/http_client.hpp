@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -20,15 +21,20 @@ struct HttpUrl {
 /// Reads `http://host[:port][/path][?query]`. Errors: invalid_argument; unimplemented for https.
 Result<HttpUrl> parse_http_url(std::string_view text);
 
-/// What to ask; the body goes as JSON.
+/// What to ask.
 struct HttpCall {
   std::string method = "GET";
   std::string path;  ///< Encoded, with its query.
   HttpFields headers;
   std::string body;
+  std::string content_type = "application/json";  ///< Of `body`, when there is one.
   Duration timeout =
       std::chrono::seconds(30);  ///< For everything, from connecting to the last byte.
   std::size_t body_bytes_max = 64 * 1024 * 1024;
+  /// Gets the body of an answer below 400 piece by piece as it comes, of any length; that of the
+  /// HttpResponse is then empty, and `timeout` is for each piece. May block. When it returns false
+  /// nothing more is read, and the connection is closed. Null: the body comes whole.
+  std::function<bool(std::string_view piece)> on_body = nullptr;
 };
 
 /// One request on a connection of its own. Blocks the calling thread. Any status is an answer; an

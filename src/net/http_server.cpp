@@ -71,7 +71,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void close() {
     on_disconnect_ = nullptr;
     on_drained_ = nullptr;
-    stream_->abort();
+    if (answering_ && body_ == Body::until_close) {
+      stream_->reset();  // an orderly end would be that of the body
+    } else {
+      stream_->abort();
+    }
     forget();
   }
 
@@ -120,7 +124,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool keep_alive_ = true;
   bool continued_ = false;
   bool http_1_0_ = false;
-  enum class Body { whole, chunked, until_close, none };
+  enum class Body { whole, sized, chunked, until_close, none };
   Body body_ = Body::whole;  // of the response that is being sent
   std::function<void()> on_drained_;
   std::function<void()> on_disconnect_;
@@ -218,9 +222,14 @@ void HttpConnection::end_answer() {
 
 void HttpConnection::begin_body(const HttpRequest& request, const HttpResponse& head) {
   if (!stream_->is_open()) return;
-  body_ = request.method == "HEAD" ? Body::none : http_1_0_ ? Body::until_close : Body::chunked;
+  const bool sized = !find_field(head.headers, "Content-Length").empty();
+  body_ = request.method == "HEAD" ? Body::none
+          : sized                  ? Body::sized
+          : http_1_0_              ? Body::until_close
+                                   : Body::chunked;
   write_head(head);
-  stream_->append(body_ == Body::until_close ? "\r\n" : "Transfer-Encoding: chunked\r\n\r\n");
+  const bool told = sized || body_ == Body::until_close;
+  stream_->append(told ? "\r\n" : "Transfer-Encoding: chunked\r\n\r\n");
   stream_->flush();
 }
 

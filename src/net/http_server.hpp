@@ -15,9 +15,9 @@ namespace perijove {
 
 class HttpConnection;
 
-/// A response whose body comes piece by piece (chunked). Whoever holds it drops it at the end: one
-/// that is dropped before finish() breaks the connection, so that no client takes a part for the
-/// whole. Shard thread only.
+/// A response whose body comes piece by piece (chunked, unless its head tells the length). Whoever
+/// holds it drops it at the end: one that is dropped before finish() breaks the connection, so that
+/// no client takes a part for the whole. Shard thread only.
 class HttpBodyStream {
  public:
   explicit HttpBodyStream(std::shared_ptr<HttpConnection> connection);
@@ -52,8 +52,9 @@ class HttpExchange {
   /// Sends the response; Content-Length and Date are filled in, the body is left out for HEAD.
   void respond(HttpResponse response);
 
-  /// Sends the head of a response whose body follows; `head.body` is ignored. For HEAD there is no
-  /// body, whatever is written. set_on_disconnect() stays in force until the body is finished.
+  /// Sends the head of a response whose body follows; `head.body` is ignored. With a Content-Length
+  /// the caller keeps its word: exactly so many bytes before finish(). For HEAD there is no body,
+  /// whatever is written. set_on_disconnect() stays in force until the body is finished.
   std::unique_ptr<HttpBodyStream> respond_in_pieces(HttpResponse head);
 
   /// Calls back, once, when the client closes its connection before it has its whole answer. What

@@ -200,6 +200,13 @@ void Stream::fail() {
   if (on_end) on_end();
 }
 
+void Stream::reset() {
+  if (!open_) return;
+  boost::system::error_code ignored;
+  socket_.set_option(boost::asio::socket_base::linger(true, 0), ignored);
+  abort();
+}
+
 void Stream::abort() {
   if (!open_) return;
   acknowledged_at_end_ = acknowledged_bytes();

@@ -63,6 +63,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void finish();
   /// Ends the connection at once.
   void abort();
+  /// The same with a reset, which no peer takes for an orderly end.
+  void reset();
   bool is_open() const { return open_; }
 
   std::string peer_address() const { return peer_address_; }

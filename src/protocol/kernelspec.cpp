@@ -191,6 +191,13 @@ std::string interpreter_candidate(const Kernelspec& spec) {
   return prefix + "/bin/" + spec.argv.front();
 }
 
+bool begins_with_python(const Kernelspec& spec) {
+  if (spec.argv.empty()) return false;
+  const std::string_view program = spec.argv.front();
+  const std::string_view name = program.substr(program.rfind('/') + 1);
+  return name.starts_with("python") || name.starts_with("pypy");
+}
+
 std::vector<std::string> launch_argv(const Kernelspec& spec,
                                      const std::map<std::string, std::string>& values) {
   std::map<std::string, std::string> known = values;

@@ -57,6 +57,9 @@ std::string environment_prefix(std::string_view resource_dir);
 /// apply.
 std::string interpreter_candidate(const Kernelspec& spec);
 
+/// Whether what is run is a Python: `python`, `/opt/venv/bin/python3.11`, `pypy3`.
+bool begins_with_python(const Kernelspec& spec);
+
 /// The command line of one kernel: `{connection_file}` and the other `values` filled in, with
 /// `{resource_dir}` and `{prefix}` from the kernelspec itself; unknown names in braces stay as they
 /// are, as in jupyter_client.

@@ -1,11 +1,14 @@
 #include "protocol/parameters.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/text.hpp"
 #include "protocol/code_blocks.hpp"
+#include "protocol/json.hpp"
 #include "protocol/python_text.hpp"
 
 namespace perijove {
@@ -203,6 +206,28 @@ bool is_identifier(std::string_view name, const Syntax& syntax) {
 
 }  // namespace
 
+Result<Parameters> read_parameters(const nlohmann::json& object) {
+  if (!object.is_object()) {
+    return Error{Code::invalid_argument, "parameters must be a JSON object"};
+  }
+  Parameters parameters;
+  for (const auto& [name, value] : object.items()) {
+    if (value.is_string()) {
+      parameters.push_back({name, value.get<std::string>(), true});
+    } else if (value.is_boolean()) {
+      parameters.push_back({name, value.get<bool>() ? "True" : "False"});
+    } else if (value.is_null()) {
+      parameters.push_back({name, "None"});
+    } else if (value.is_number()) {
+      parameters.push_back({name, dump_json(value)});
+    } else {
+      return Error{Code::invalid_argument,
+                   "parameter '" + name + "' must be a string, number, boolean or null"};
+    }
+  }
+  return parameters;
+}
+
 Result<std::string> parameters_source(const Parameters& parameters, std::string_view language) {
   const Syntax* syntax = find_syntax(language);
   if (syntax == nullptr) {
@@ -215,18 +240,19 @@ Result<std::string> parameters_source(const Parameters& parameters, std::string_
 
   // A name that is given twice is set once, where it was first, to its last value.
   Parameters unique;
-  for (const auto& [name, value] : parameters) {
-    bool known = false;
-    for (auto& [known_name, known_value] : unique) {
-      if (known_name != name) continue;
-      known_value = value;
-      known = true;
+  for (const Parameter& parameter : parameters) {
+    const auto known = std::find_if(unique.begin(), unique.end(), [&](const Parameter& each) {
+      return each.name == parameter.name;
+    });
+    if (known == unique.end()) {
+      unique.push_back(parameter);
+    } else {
+      *known = parameter;
     }
-    if (!known) unique.emplace_back(name, value);
   }
 
   std::string source = std::string(syntax->comment) + "Parameters\n";
-  for (const auto& [name, value] : unique) {
+  for (const auto& [name, value, is_string] : unique) {
     if (!is_identifier(name, *syntax)) {
       return Error{
           Code::invalid_argument,
@@ -238,7 +264,7 @@ Result<std::string> parameters_source(const Parameters& parameters, std::string_
     source += syntax->before_name;
     source += name;
     source += syntax->assign;
-    source += write_value(*syntax, read_value(value));
+    source += is_string ? quote(*syntax, value) : write_value(*syntax, read_value(value));
     source += syntax->end;
     source += '\n';
   }

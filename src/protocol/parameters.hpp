@@ -1,8 +1,8 @@
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "perijove/result.hpp"
@@ -10,14 +10,23 @@
 
 namespace perijove {
 
-/// Names and values as a command line gives them: `-p year 2024`.
-using Parameters = std::vector<std::pair<std::string, std::string>>;
+/// A name and a value as a command line gives them: `-p year 2024`.
+struct Parameter {
+  std::string name;
+  std::string value;
+  bool is_string = false;  ///< The value is a string whatever it looks like.
+};
+using Parameters = std::vector<Parameter>;
+
+/// Those of a JSON object of strings, numbers, booleans and nulls; invalid_argument for anything
+/// else in it.
+Result<Parameters> read_parameters(const nlohmann::json& object);
 
 /// The code that sets `parameters` in `language` (Python, R, Bash, Julia or JavaScript, by any of
 /// their names). Values are typed as papermill's -p does: `True`, `False`, `None`, whole numbers,
-/// decimal numbers; everything else is a string and is quoted, never run. Later ones win.
-/// invalid_argument: a name that is no identifier, a value that the language cannot hold.
-/// unimplemented: another language.
+/// decimal numbers; everything else is a string and is quoted, never run; so is what says that it
+/// is one. Later ones win. invalid_argument: a name that is no identifier, a value that the
+/// language cannot hold. unimplemented: another language.
 Result<std::string> parameters_source(const Parameters& parameters, std::string_view language);
 
 /// Gives the notebook a cell tagged `injected-parameters` with that code, as papermill does: in

@@ -43,6 +43,21 @@ std::vector<std::string_view> split_python_lines(std::string_view text) {
   return lines;
 }
 
+std::string python_quoted(std::string_view text) {
+  const bool single = text.find('\'') == std::string_view::npos || text.find('"') != text.npos;
+  const char quote = single ? '\'' : '"';
+  std::string quoted(1, quote);
+  for (const char c : text) {
+    if (c == quote || c == '\\') quoted += '\\';
+    if (c == '\n') {
+      quoted += "\\n";
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + quote;
+}
+
 std::string format_python_float(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";

@@ -20,6 +20,10 @@ struct LaunchRequest {
   Kernelspec spec;
   Environment env;       ///< Exactly what the kernel gets.
   std::string work_dir;  ///< Absolute; must exist.
+  ProcessLimits limits = {};
+  /// How the kernel's sockets are reached unless its kernelspec says so itself
+  /// (metadata.perijove.transport).
+  Transport transport = Transport::ipc;
 };
 
 /// Where the gateway's own sockets connect to, and how messages are signed.

@@ -226,6 +226,13 @@ class Gateway(Server):
     def _runtime_base(self):
         return pathlib.Path(self.environment["XDG_RUNTIME_DIR"]) / "perijove"
 
+    def ask(self, method, path, body=None, **more):
+        """As request(), with problem documents and notebooks read, too."""
+        status, headers, answer = self.request(method, path, body, **more)
+        if isinstance(answer, bytes) and headers.get_content_subtype().endswith("json"):
+            answer = json.loads(answer)
+        return status, headers, answer
+
     def signal(self, number):
         os.kill(self.pid, number)
 

@@ -340,6 +340,7 @@ class SideBySide(WithGateways):
         self.assertIn(port, failed.stderr)
         self.assertIn("in use", failed.stderr)
 
+    # rows: K05
     def test_the_next_free_port_is_taken_when_that_is_asked_for(self):
         taken = self.launch().port
         gateway = self.launch("--port", str(taken), "--port-retries", "20")

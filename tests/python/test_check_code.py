@@ -190,6 +190,7 @@ HARMLESS = [
 
 
 class Syntax(unittest.TestCase):
+    # rows: H04
     def test_errors_name_line_and_reason(self):
         answer = check("x = 1\ny = = 2")
         self.assertEqual(answer["errors"], ["Line 2: invalid syntax"])
@@ -219,6 +220,7 @@ class Syntax(unittest.TestCase):
 
 
 class Evasions(unittest.TestCase):
+    # rows: H07 H08
     def test_do_not_pass(self):
         for code, rule in EVASIONS.items():
             with self.subTest(code):
@@ -229,6 +231,7 @@ class Evasions(unittest.TestCase):
                 self.assertIn(rule, {issue["rule"] for issue in answer["issues"]})
                 self.assertFalse(answer["safe"])
 
+    # rows: H07 H08
     def test_harmless_code_passes(self):
         for code in HARMLESS:
             with self.subTest(code):

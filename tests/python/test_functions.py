@@ -29,6 +29,7 @@ def message(*functions, **request):
 
 
 class Stubs(unittest.TestCase):
+    # rows: H28
     def test_read_as_those_of_autogen(self):
         self.assertEqual(
             build(LOAD)["stubs"],
@@ -71,6 +72,7 @@ class Prompts(unittest.TestCase):
             answer["prompt"],
         )
 
+    # rows: H28
     def test_follow_a_template(self):
         self.assertEqual(
             build("def f(): pass", template="$module_name: $functions")["prompt"],
@@ -109,6 +111,7 @@ class Modules(unittest.TestCase):
         self.assertEqual(answer["packages"], ["pandas>=1", "numpy"])
         self.assertEqual(answer["names"], ["load", "g"])
 
+    # rows: L03 H29
     def test_can_be_imported(self):
         answer = build(
             {"source": "def area(r):\n    return math.pi * r * r", "global_imports": ["math"]},
@@ -140,6 +143,7 @@ class Modules(unittest.TestCase):
 
 
 class Refusals(unittest.TestCase):
+    # rows: L03
     def test_use_the_words_of_autogen(self):
         for name in ("a b", "1a", "", "a.b", "class", "../x"):
             self.assertEqual(message(module=name), "Module name must be a valid Python identifier")

@@ -18,6 +18,7 @@ def calculate(expression, **request):
 
 
 class Permitted(unittest.TestCase):
+    # rows: R05
     def test_the_whole_small_language_works(self):
         programs = [
             ("print(1 + 2 * 3 ** 2 // 4 % 5 - 1 << 2 >> 1 | 8 & 9 ^ 3)", "11"),
@@ -86,12 +87,14 @@ class Permitted(unittest.TestCase):
         )
         self.assertFalse(run("", variables={"__builtins__": {}})["success"])
 
+    # rows: R06
     def test_it_says_that_it_is_advisory(self):
         self.assertEqual(run("")["isolation"], "advisory")
         self.assertEqual(run("(")["isolation"], "advisory")
 
 
 class Refused(unittest.TestCase):
+    # rows: R01 R02
     def test_before_it_runs(self):
         for code, reason in {
             "print(1)\nimport os": "Line 2: Import statements are not allowed.",
@@ -117,6 +120,7 @@ class Refused(unittest.TestCase):
                 answer = run(code)
                 self.assertEqual((answer["success"], answer["output"]), (False, reason))
 
+    # rows: R01
     def test_with_all_reasons(self):
         answer = run("import os\nx._y\nimport sys")
         self.assertEqual(answer["output"].count("\n"), 2)
@@ -158,6 +162,7 @@ class Refused(unittest.TestCase):
                 self.assertFalse(answer["success"])
                 self.assertTrue(answer["error"])
 
+    # rows: R03
     def test_with_the_output_so_far(self):
         answer = run("print('before')\nx = 1\n1 / 0")
         self.assertEqual(
@@ -173,11 +178,13 @@ class Refused(unittest.TestCase):
 
 
 class Bounds(unittest.TestCase):
+    # rows: H25
     def test_of_output(self):
         answer = run("for i in range(100000): print('x' * 100)", output_max=1000)
         self.assertTrue(answer["success"])
         self.assertEqual(len(answer["output"]), 1000 + len("...(truncated)"))
 
+    # rows: H25
     def test_of_memory(self):
         answer = run("x = 'a' * (2 << 30)")
         self.assertIn("MemoryError", answer["error"])
@@ -191,6 +198,7 @@ class Bounds(unittest.TestCase):
         for code in ("-" * 50_000 + "1", "(" * 300 + ")" * 300, "+".join("1" * 40_000)):
             self.assertFalse(run(code)["success"])
 
+    # rows: R04
     def test_of_time_are_a_second_line_behind_the_callers(self):
         request = json.dumps({"code": "while True: pass", "timeout": 0}).encode()
         done = subprocess.run(
@@ -228,6 +236,7 @@ class Answers(unittest.TestCase):
 
 
 class Calculator(unittest.TestCase):
+    # rows: H38
     def test_computes(self):
         self.assertEqual(calculate("2 + 3 * 4")["output"], "14")
         self.assertEqual(calculate(" round(sqrt(2) * pi, 3) ")["output"], "4.443")

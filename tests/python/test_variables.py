@@ -281,6 +281,36 @@ class Setting(Kernel):
         self.assertFalse(self.ask(op="inspect")["ok"])
 
 
+class Evaluating(Kernel):
+    def test_gives_every_expression_its_own_result(self):
+        self.run_code("x = [1, 2]\nd = {1: 'a'}")
+        results = self.ask(
+            op="evaluate", expressions={"sum": " sum(x)", "x": "x", "d": "d", "no": "nope", "bad": "x ="}
+        )["results"]
+        self.assertEqual(results["sum"]["value"], 3)
+        self.assertEqual((results["x"]["type"], results["x"]["value"]), ("list", [1, 2]))
+        self.assertEqual(results["d"]["preview"], "{1: 'a'}")
+        self.assertNotIn("value", results["d"])  # its keys would be others in JSON
+        self.assertEqual(results["no"]["error"]["type"], "NameError")
+        self.assertEqual(results["bad"]["error"]["type"], "SyntaxError")
+
+    def test_survives_hostile_errors(self):
+        self.run_code(
+            "class E(Exception):\n  def __str__(self): raise ValueError\n"
+            "def f(): raise E\nclass I(int):\n  def __eq__(self, other): raise E\ni = [I(1)]"
+        )
+        results = self.ask(op="evaluate", expressions={"f": "f()", "i": "i", "ok": "1"})["results"]
+        self.assertEqual(results["f"]["error"], {"type": "E", "message": ""})
+        self.assertNotIn("value", results["i"])
+        self.assertEqual(results["ok"]["value"], 1)
+
+    def test_shows_large_values_without_sending_them(self):
+        results = self.ask(op="evaluate", expressions={"l": "list(range(10**6))", "f": "float('nan')"})
+        self.assertEqual(results["results"]["l"]["length"], 10**6)
+        self.assertNotIn("value", results["results"]["l"])
+        self.assertEqual(results["results"]["f"]["preview"], "nan")
+
+
 class WithoutLibraries(unittest.TestCase):
     def test_imports_neither_pandas_nor_numpy(self):
         code = (

@@ -76,6 +76,9 @@ class TcpClient {
     return take(received_.size());
   }
 
+  /// Whether what was read ended with a reset.
+  bool was_reset() const { return was_reset_; }
+
   /// Says that nothing more will be sent.
   void shut_down() { ::shutdown(fd_.get(), SHUT_WR); }
   void close() { fd_.reset(); }
@@ -94,6 +97,7 @@ class TcpClient {
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       throw std::runtime_error("nothing came");
     }
+    was_reset_ = got < 0 && errno == ECONNRESET;
     if (got <= 0) return false;
     received_.append(buffer, static_cast<std::size_t>(got));
     return true;
@@ -106,6 +110,7 @@ class TcpClient {
 
   FileDescriptor fd_;
   std::string received_;
+  bool was_reset_ = false;
 };
 
 }  // namespace perijove::testing

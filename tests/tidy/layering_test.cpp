@@ -20,7 +20,7 @@ struct Floor {
 
 const std::map<std::string, Floor> kFloors = {
     {"base", {{}, {"spdlog/"}}},
-    {"protocol", {{"base"}, {"nlohmann/", "openssl/"}}},
+    {"protocol", {{"base"}, {"nlohmann/", "openssl/", "zlib.h"}}},
     {"code", {{"base", "protocol"}, {"nlohmann/"}}},
     {"model", {{"base", "protocol"}, {}}},
     {"io", {{"base", "protocol", "model"}, {"boost/asio/", "zmq.hpp"}}},
@@ -31,6 +31,9 @@ const std::map<std::string, Floor> kFloors = {
       {"boost/asio/", "nlohmann/"}}},
     {"executor",
      {{"base", "protocol", "code", "model", "io", "net", "provision", "engine"},
+      {"boost/asio/", "nlohmann/"}}},
+    {"api",
+     {{"base", "protocol", "code", "model", "io", "net", "provision", "engine", "executor"},
       {"boost/asio/", "nlohmann/"}}},
     {"faces",
      {{"base", "protocol", "code", "model", "io", "net", "provision", "engine", "executor"},
@@ -98,13 +101,13 @@ bool begins_with_one_of(std::string_view text, const std::vector<std::string>& b
 
 bool is_third_party(std::string_view target) {
   return begins_with_one_of(target, {"boost/", "zmq", "openssl/", "nlohmann/", "spdlog/", "fmt/",
-                                     "CLI/", "xeus", "sqlite3", "gtest/", "gmock/"});
+                                     "CLI/", "xeus", "sqlite3", "zlib.h", "gtest/", "gmock/"});
 }
 
 // The lowest floor that may include this library, for the complaint.
 std::string home_of(const std::string& target) {
   for (const char* floor : {"base", "protocol", "code", "model", "io", "net", "provision", "engine",
-                            "executor", "faces", "app"}) {
+                            "executor", "api", "faces", "app"}) {
     if (begins_with_one_of(target, kFloors.at(floor).libraries)) return floor;
   }
   return "none";

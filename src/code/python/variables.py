@@ -16,8 +16,10 @@ Requests (all but "op", and "name" where needed, have defaults):
      "preview_max": 200, "bytes_max": 262144, "time_s": 2.0}
     {"op": "inspect", "name": "df", "rows": 10, "columns": 20, "preview_max": 4000}
     {"op": "set", "name": "x", "value": any JSON}
+    {"op": "evaluate", "expressions": {"a name": "x + 1"}, "preview_max": 4000}
 Answers: {"ok": true, "variables": [...], "total": N, "truncated": bool}, {"ok": true, "variable":
-{...}} or {"ok": false, "error": {"type": "...", "message": "..."}}.
+{...}}, {"ok": true, "results": {"a name": {"ok": ...}}} or {"ok": false, "error": {"type": "...",
+"message": "..."}}.
 
 Objects are not trusted: types are read without asking the object, containers are looked into only
 as far as is shown, and a user's __repr__ runs against a clock. One that swallows every exception
@@ -38,6 +40,8 @@ REPR_SECONDS_MAX = 0.3
 ALARM_AGAIN_SECONDS = 0.05
 SOURCE_CHARS_MAX = 20_000
 CELL_CHARS_MAX = 200
+JSON_ITEMS_MAX = 1000
+JSON_CHARS_MAX = 65_536
 DEPTH_MAX = 4
 
 # Read through `type` itself: a metaclass may answer anything, or never.
@@ -428,7 +432,50 @@ def set_variable(namespace, request, clock):
     return {"variable": describe(name, namespace[name], clock, request.get("preview_max", 200))}
 
 
-OPERATIONS = {"list": list_variables, "inspect": inspect_variable, "set": set_variable}
+def evaluate_expressions(namespace, request, clock):
+    """Each by itself: what one raises is its own. Their time is that of the request."""
+    results = {}
+    for key, expression in request["expressions"].items():
+        try:
+            value = eval(compile(expression.strip(), "<expression>", "eval"), namespace)
+        except Exception as error:
+            told = {"type": type_name(type(error)), "message": message_of(error)}
+            results[key] = {"ok": False, "error": told}
+            continue
+        result = {"ok": True, **describe(key, value, clock, request.get("preview_max", 4000))}
+        del result["name"]
+        if result["length"] is None or result["length"] <= JSON_ITEMS_MAX:
+            result.update(json_of(value))
+        results[key] = result
+    return {"results": results}
+
+
+def message_of(error):
+    try:
+        return clean(cut(str(error), 400))
+    except Exception:  # whatever a user's __str__ comes up with
+        return ""
+
+
+def json_of(value):
+    """{"value": the value itself} when it is JSON as it stands, and small."""
+    if type(value) not in (type(None), bool, int, float, str, list, dict):
+        return {}
+    try:
+        text = json.dumps(value, allow_nan=False)
+        if len(text) > JSON_CHARS_MAX or json.loads(text) != value:
+            return {}
+    except Exception:  # what is in it may be anything
+        return {}
+    return {"value": clean(value)}
+
+
+OPERATIONS = {
+    "list": list_variables,
+    "inspect": inspect_variable,
+    "set": set_variable,
+    "evaluate": evaluate_expressions,
+}
 
 
 def answer(namespace, text):
@@ -440,7 +487,7 @@ def answer(namespace, text):
             raise ValueError(
                 f"operation {request.get('op')!r} is not one of: {', '.join(OPERATIONS)}"
             )
-        if request["op"] != "list" and type(request.get("name")) is not str:
+        if request["op"] in ("inspect", "set") and type(request.get("name")) is not str:
             raise ValueError("'name' is missing")
         if request["op"] == "set" and "value" not in request:
             raise ValueError("'value' is missing")

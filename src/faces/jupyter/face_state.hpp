@@ -9,6 +9,7 @@
 
 #include "faces/call.hpp"
 #include "faces/jupyter/jupyter_face.hpp"
+#include "faces/jupyter/rest_execute.hpp"
 
 /// What the files of the Jupyter face share; nobody else includes it.
 namespace perijove {
@@ -29,6 +30,7 @@ struct JupyterFace::State {
   std::vector<Routes> mounted;
   std::list<std::shared_ptr<ChannelsSession>> channels;
   std::list<std::shared_ptr<EventsSession>> events;
+  RestExecutions executions;
   std::shared_ptr<void> registry_events;
   boost::asio::steady_timer ping_timer;
 };

@@ -20,6 +20,7 @@ JupyterFace::State::State(Shard& shard_, KernelRegistry& registry_, SessionStore
       options(std::move(options_)),
       started(std::chrono::system_clock::now()),
       calls{shard_, options.base_url},
+      executions(shard_, registry_),
       ping_timer(shard_.loop()) {}
 
 static void ping_every(const std::shared_ptr<JupyterFace::State>& state) {
@@ -86,8 +87,10 @@ void JupyterFace::handle(const std::shared_ptr<HttpExchange>& exchange) {
     call->error(404, "Not Found");
     return;
   }
-  const bool is_version = path->size() == 1 && path->front() == "api";
-  if (access.refused_status != 0 && !(is_version && access.refused_status == 401)) {
+  // What probes ask, and what clients ask before they know more.
+  const bool is_open = path->size() == 1 && (path->front() == "api" || path->front() == "healthz" ||
+                                             path->front() == "readyz");
+  if (access.refused_status != 0 && !(is_open && access.refused_status == 401)) {
     HttpFields extra;
     if (access.refused_status == 401) extra.emplace_back("WWW-Authenticate", "token");
     call->json(access.refused_status, {{"message", access.refused_message}, {"reason", nullptr}},
@@ -100,7 +103,7 @@ void JupyterFace::handle(const std::shared_ptr<HttpExchange>& exchange) {
   }
   const bool handled = handle_kernels(call, *path) || handle_sessions(call, *path) ||
                        handle_kernelspecs(call, *path) || handle_events(call, *path) ||
-                       handle_server(call, *path) ||
+                       handle_server(call, *path) || state_->executions.handle(call, *path) ||
                        std::any_of(state_->mounted.begin(), state_->mounted.end(),
                                    [&](const Routes& routes) { return routes(call, *path); });
   if (!handled) call->error(404, "Not Found");

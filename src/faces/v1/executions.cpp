@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "code/format_result.hpp"
+#include "faces/v1/event_stream.hpp"
 #include "faces/v1/v1_face.hpp"
 #include "protocol/json_fields.hpp"
 
@@ -9,110 +10,6 @@ namespace perijove::v1 {
 namespace {
 
 using nlohmann::json;
-
-enum class Framing { ndjson, sse };
-
-// The client that follows an execution event by event. It keeps itself until the end or the loss of
-// the connection.
-class EventStream : public std::enable_shared_from_this<EventStream> {
- public:
-  EventStream(CallPtr call, std::shared_ptr<CodeExecution> execution, Framing framing,
-              std::uint64_t from, bool cancel_on_disconnect)
-      : call_(std::move(call)),
-        execution_(std::move(execution)),
-        framing_(framing),
-        next_(from),
-        cancel_on_disconnect_(cancel_on_disconnect),
-        keepalive_(call_->shard().loop()) {}
-
-  void begin() {
-    const auto self = shared_from_this();
-    call_->exchange().set_on_disconnect([self] { self->lost(); });
-    const bool sse = framing_ == Framing::sse;
-    body_ = call_->respond_in_pieces(200, sse ? "text/event-stream" : "application/x-ndjson",
-                                     {{"Cache-Control", "no-cache"},
-                                      {"X-Accel-Buffering", "no"},
-                                      {"X-Execution-Id", execution_->id()}});
-    body_->set_on_drained([weak = weak_from_this()] {
-      if (const auto stream = weak.lock()) stream->send();
-    });
-    listening_ = execution_->listen([self] { self->send(); });
-    send();
-    keep_alive();
-  }
-
- private:
-  void send() {
-    constexpr std::size_t kEventsPerTurn = 100;
-    const auto self = shared_from_this();
-    while (body_ && !body_->is_blocked()) {
-      const auto found = execution_->events(next_, kEventsPerTurn);
-      if (found.missed > 0) {
-        write(json{{"type", "missed"}, {"events", found.missed}}.dump(), next_);
-        next_ += found.missed;
-      }
-      if (found.events.empty()) break;
-      for (const ExecutionEvent* event : found.events) {
-        write(event->json, event->seq);
-        next_ = event->seq + 1;
-        if (event->type == "done") {
-          end();
-          return;
-        }
-      }
-    }
-    if (body_ && execution_->done() && execution_->events(next_, 1).events.empty()) end();
-  }
-
-  void write(std::string_view line, std::uint64_t seq) {
-    std::string piece;
-    if (framing_ == Framing::sse) {
-      piece = "id: " + std::to_string(seq) + "\ndata: ";
-      piece += line;
-      piece += "\n\n";
-    } else {
-      piece = line;
-      piece += '\n';
-    }
-    body_->write(piece);
-  }
-
-  // Proxies end connections that say nothing; rows Q23 and 6.2 have five seconds.
-  void keep_alive() {
-    constexpr auto kInterval = std::chrono::seconds(5);
-    keepalive_.expires_after(kInterval);
-    keepalive_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
-      const auto self = weak.lock();
-      if (error || !self || !self->body_) return;
-      if (!self->body_->is_blocked()) {
-        self->body_->write(self->framing_ == Framing::sse ? ":\n\n" : "{\"type\":\"keepalive\"}\n");
-      }
-      self->keep_alive();
-    });
-  }
-
-  void end() {
-    keepalive_.cancel();
-    listening_.reset();
-    if (const auto body = std::move(body_)) body->finish();
-  }
-
-  void lost() {
-    keepalive_.cancel();
-    listening_.reset();
-    body_.reset();
-    if (cancel_on_disconnect_) execution_->cancel();
-  }
-
-  CallPtr call_;
-  std::shared_ptr<CodeExecution> execution_;
-  Framing framing_;
-  std::uint64_t next_;
-  bool cancel_on_disconnect_;
-  boost::asio::steady_timer keepalive_;
-  std::unique_ptr<HttpBodyStream> body_;
-  std::shared_ptr<void> listening_;
-};
 
 std::string execution_url(const CallPtr& call, const CodeExecution& execution) {
   return call->base_url() + "v1/executions/" + execution.id();
@@ -132,6 +29,14 @@ void answer_result(const CallPtr& call, const CodeExecution& execution, int stat
     return;
   }
   call->json(status, execution.to_json(), {{"Location", execution_url(call, execution)}});
+}
+
+void follow(const CallPtr& call, const std::shared_ptr<CodeExecution>& execution,
+            std::uint64_t from, bool cancel_on_disconnect) {
+  stream_events(call, execution->event_log(), from, {{"X-Execution-Id", execution->id()}},
+                [execution, cancel_on_disconnect] {
+                  if (cancel_on_disconnect) execution->cancel();
+                });
 }
 
 // Answers when the execution has ended, or after `longest`.
@@ -169,22 +74,6 @@ void answer_when_done(const CallPtr& call, const std::shared_ptr<CodeExecution>&
       if (!error) answer();
     });
   }
-}
-
-std::optional<std::uint64_t> number_argument(const CallPtr& call, std::string_view name,
-                                             std::uint64_t fallback) {
-  const auto text = call->request().argument(name);
-  if (!text) return fallback;
-  std::uint64_t value = 0;
-  constexpr std::size_t kDigitsMax = 18;
-  bool sound = !text->empty() && text->size() <= kDigitsMax;
-  for (const char c : *text) {
-    sound = sound && c >= '0' && c <= '9';
-    if (sound) value = value * 10 + static_cast<std::uint64_t>(c - '0');
-  }
-  if (sound) return value;
-  problem(call, 400, "validation_failed", std::string(name) + " must be a whole number");
-  return std::nullopt;
 }
 
 void send_output(const CallPtr& call, const CodeExecution& execution) {
@@ -228,9 +117,23 @@ void send_input(const CallPtr& call, const std::shared_ptr<CodeExecution>& execu
   }
 }
 
-Framing framing_of(std::string_view accept) {
-  return accept.find("text/event-stream") != std::string_view::npos ? Framing::sse
-                                                                    : Framing::ndjson;
+void send_approval(const CallPtr& call, const std::shared_ptr<CodeExecution>& execution) {
+  const auto body = body_object(call);
+  if (!body) return;
+  JsonFields fields(*body, "approval");
+  fields.refuse_unknown({"approved", "reason"});
+  const json* const approved = fields.find("approved");
+  if (approved == nullptr || !approved->is_boolean()) {
+    fields.refuse("approved", "must be true or false");
+  }
+  const std::string reason = fields.text("reason", "none was given");
+  if (fields.error()) {
+    problem(call, *fields.error(), "validation_failed");
+  } else if (!execution->approve(approved->get<bool>(), reason)) {
+    problem(call, 409, "no_approval_wanted", "the code does not wait for approval");
+  } else {
+    call->empty(204);
+  }
 }
 
 }  // namespace
@@ -261,7 +164,7 @@ void execute(const std::shared_ptr<CodeSession>& session, const CallPtr& call) {
   if (async) {
     answer_result(call, **execution, 202);
   } else if (streams) {
-    std::make_shared<EventStream>(call, *execution, framing_of(accept), 1, cancel)->begin();
+    follow(call, *execution, 1, cancel);
   } else {
     answer_when_done(call, *execution, std::nullopt, cancel);
   }
@@ -271,7 +174,7 @@ bool handle_executions(V1Face& face, const CallPtr& call, const PathParts& path)
   if (path.size() < 3 || path.size() > 4 || path[1] != "executions") return false;
   const std::string action = path.size() == 4 ? path[3] : std::string();
   const bool reads = action.empty() || action == "events" || action == "output";
-  if (!reads && action != "cancel" && action != "input") return false;
+  if (!reads && action != "cancel" && action != "input" && action != "approve") return false;
   if (!method_is(call, reads ? "GET" : "POST")) return true;
   const auto execution = face.sessions().find_execution(path[2]);
   if (!execution) {
@@ -283,22 +186,15 @@ bool handle_executions(V1Face& face, const CallPtr& call, const PathParts& path)
     const auto wait = number_argument(call, "wait_s", 0);
     if (wait) answer_when_done(call, execution, std::chrono::seconds(*wait), false);
   } else if (action == "events") {
-    const std::string last(call->request().header("Last-Event-ID"));
-    const auto from = number_argument(call, "from", 1);
-    if (!from) return true;
-    std::uint64_t begin = *from;
-    if (!last.empty() && last.find_first_not_of("0123456789") == std::string::npos &&
-        last.size() < 19) {
-      begin = std::stoull(last) + 1;
-    }
-    std::make_shared<EventStream>(call, execution, framing_of(call->request().header("Accept")),
-                                  begin, false)
-        ->begin();
+    const auto from = first_event(call);
+    if (from) follow(call, execution, *from, false);
   } else if (action == "output") {
     send_output(call, *execution);
   } else if (action == "cancel") {
     execution->cancel();
     answer_result(call, *execution, 202);
+  } else if (action == "approve") {
+    send_approval(call, execution);
   } else {
     send_input(call, execution);
   }

@@ -26,45 +26,15 @@ void read_seconds(JsonFields& fields, std::string_view field, std::optional<Dura
       std::chrono::duration<double>(fields.number(field, 0, 0, kSecondsMax)));
 }
 
-Result<CodeSessionOptions> read_options(const json& body, const SessionStoreOptions& defaults) {
-  CodeSessionOptions options;
-  options.defaults = defaults.defaults;
-  options.idle_timeout = defaults.idle_timeout;
-  options.lifetime_max = defaults.lifetime_max;
-  JsonFields fields(body, "session");
-  fields.refuse_unknown({"key", "kernel", "language", "work_dir", "env", "idle_timeout_s",
-                         "max_lifetime_s", "timeout", "idle_output_timeout_s", "output", "labels",
-                         "files"});
-  options.key = fields.text("key");
-  options.kernel = fields.text("kernel", fields.text("language"));
-  options.work_dir = fields.text("work_dir");
-  options.labels = fields.text_map("labels");
-  read_seconds(fields, "idle_timeout_s", options.idle_timeout);
-  read_seconds(fields, "max_lifetime_s", options.lifetime_max);
-  fields.text_map("files");  // written when the session is there
-  if (fields.error()) return *fields.error();
-  if (const json* const env = fields.find("env"); env != nullptr) {
-    auto read = read_client_environment(*env);
-    if (!read) return read.error();
-    options.env = *std::move(read);
-  }
-  // What requests get by default is written as in a request.
-  json request = {{"code", ""}};
-  for (const char* const name : {"timeout", "idle_output_timeout_s", "output"}) {
-    if (const json* const value = fields.find(name)) request[name] = *value;
-  }
-  auto read = read_code_request(request, options.defaults);
-  if (!read) return read.error();
-  options.defaults = *std::move(read);
-  options.defaults.blocks.clear();
-  return options;
-}
+// Fields of a request that a session may have, too.
+constexpr const char* kRequestDefaults[] = {
+    "timeout", "idle_output_timeout_s", "output", "policy", "approval", "retries"};
 
 void create(V1Face& face, const CallPtr& call, std::string key) {
   auto body = body_object(call);
   if (!body) return;
   if (!key.empty()) (*body)["key"] = key;
-  auto options = read_options(*body, face.sessions().options());
+  auto options = read_session_options(*body, face.sessions().options());
   if (!options) {
     problem(call, options.error(), "validation_failed");
     return;
@@ -84,7 +54,14 @@ void create(V1Face& face, const CallPtr& call, std::string key) {
       }
     }
   }
-  call->json(201, (*session)->to_json(), {{"Location", session_url(call, **session)}});
+  (*session)->set_up([call, session = *session](const Result<void>& ready) {
+    if (ready) {
+      call->json(201, session->to_json(), {{"Location", session_url(call, *session)}});
+      return;
+    }
+    session->stop(nullptr);
+    problem(call, 400, "setup_failed", ready.error().message);
+  });
 }
 
 void change(const std::shared_ptr<CodeSession>& session, const CallPtr& call) {
@@ -123,6 +100,54 @@ void list(V1Face& face, const CallPtr& call) {
 }
 
 }  // namespace
+
+Result<CodeSessionOptions> read_session_options(const json& body,
+                                                const SessionStoreOptions& defaults) {
+  CodeSessionOptions options;
+  options.defaults = defaults.defaults;
+  options.idle_timeout = defaults.idle_timeout;
+  options.lifetime_max = defaults.lifetime_max;
+  JsonFields fields(body, "session");
+  std::vector<std::string> known = kSessionPolicyFields;
+  known.insert(known.end(), {"key", "kernel", "language", "work_dir", "env", "idle_timeout_s",
+                             "max_lifetime_s", "labels", "files"});
+  known.insert(known.end(), std::begin(kRequestDefaults), std::end(kRequestDefaults));
+  fields.refuse_unknown(known);
+  options.key = fields.text("key");
+  options.kernel = fields.text("kernel", fields.text("language"));
+  options.work_dir = fields.text("work_dir");
+  options.labels = fields.text_map("labels");
+  read_seconds(fields, "idle_timeout_s", options.idle_timeout);
+  read_seconds(fields, "max_lifetime_s", options.lifetime_max);
+  fields.text_map("files");  // written when the session is there
+  read_session_policies(fields, options.policies);
+  read_session_setup(fields, options.setup);
+  if (options.policies.restricted && options.setup.needed()) {
+    fields.refuse("mode", "restricted has no functions, requirements or virtual_env");
+  }
+  if (fields.error()) return *fields.error();
+  // Shorter times than usual, unless the client says otherwise below.
+  if (const auto profile = find_resource_profile(options.policies.profile)) {
+    options.defaults.timeout = profile->timeout;
+  } else if (options.policies.restricted) {
+    options.defaults.timeout = std::chrono::seconds(5);
+  }
+  if (const json* const env = fields.find("env"); env != nullptr) {
+    auto read = read_client_environment(*env);
+    if (!read) return read.error();
+    options.env = *std::move(read);
+  }
+  // What requests get by default is written as in a request.
+  json request = {{"code", ""}};
+  for (const char* const name : kRequestDefaults) {
+    if (const json* const value = fields.find(name)) request[name] = *value;
+  }
+  auto read = read_code_request(request, options.defaults);
+  if (!read) return read.error();
+  options.defaults = *std::move(read);
+  options.defaults.blocks.clear();
+  return options;
+}
 
 bool handle_sessions(V1Face& face, const CallPtr& call, const PathParts& path) {
   if (path.size() < 2 || path[1] != "sessions") return false;

@@ -48,11 +48,32 @@ std::optional<nlohmann::json> body_object(const CallPtr& call) {
   return *std::move(parsed);
 }
 
+std::optional<std::uint64_t> number_argument(const CallPtr& call, std::string_view name,
+                                             std::uint64_t fallback) {
+  const auto text = call->request().argument(name);
+  if (!text) return fallback;
+  std::uint64_t value = 0;
+  constexpr std::size_t kDigitsMax = 18;
+  bool sound = !text->empty() && text->size() <= kDigitsMax;
+  for (const char c : *text) {
+    sound = sound && c >= '0' && c <= '9';
+    if (sound) value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  if (sound) return value;
+  problem(call, 400, "validation_failed", std::string(name) + " must be a whole number");
+  return std::nullopt;
+}
+
 }  // namespace v1
 
 bool V1Face::handle(const CallPtr& call, const PathParts& path) {
+  if (v1::handle_info(*this, call, path)) return true;
   if (path.empty() || path[0] != "v1") return false;
-  return v1::handle_sessions(*this, call, path) || v1::handle_executions(*this, call, path);
+  return v1::handle_sessions(*this, call, path) || v1::handle_executions(*this, call, path) ||
+         v1::handle_jobs(*this, call, path) || v1::handle_files(*this, call, path) ||
+         v1::handle_variables(*this, call, path) || v1::handle_history(*this, call, path) ||
+         v1::handle_packages(*this, call, path) || v1::handle_tools(*this, call, path) ||
+         v1::handle_tests(*this, call, path);
 }
 
 }  // namespace perijove

@@ -2,27 +2,34 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "executor/job_store.hpp"
 #include "executor/session_store.hpp"
 #include "faces/call.hpp"
+#include "io/file_digests.hpp"
 
 namespace perijove {
 
 /// The executor's REST face, /v1: sessions, executions, files, variables, tools (docs/executors.md;
-/// GET /v1/openapi.json). Translates and holds nothing. Shard thread only.
+/// GET /v1/openapi.json). Translates, and holds nothing but digests of files that were asked for.
+/// Shard thread only.
 class V1Face {
  public:
   V1Face(KernelRegistry& registry, CodeSessionStore& sessions)
-      : registry_(registry), sessions_(sessions) {}
+      : registry_(registry), sessions_(sessions), jobs_(registry, sessions) {}
 
-  /// Answers a call below /v1; false for any other path.
+  /// Answers a call below /v1, /healthz and /readyz; false for any other path.
   bool handle(const CallPtr& call, const PathParts& path);
 
   KernelRegistry& registry() { return registry_; }
   CodeSessionStore& sessions() { return sessions_; }
+  JobStore& jobs() { return jobs_; }
+  FileDigests& digests() { return digests_; }
 
  private:
   KernelRegistry& registry_;
   CodeSessionStore& sessions_;
+  JobStore jobs_;
+  FileDigests digests_;
 };
 
 /// What the files of this face share; nobody else needs it.
@@ -41,9 +48,27 @@ std::shared_ptr<CodeSession> find_session(V1Face& face, const CallPtr& call, con
 /// The body as a JSON object; answers 400 and returns nullopt when it is none.
 std::optional<nlohmann::json> body_object(const CallPtr& call);
 
+/// The whole number in the query, `fallback` when it is not there; answers 400 and returns nullopt
+/// when it is something else.
+std::optional<std::uint64_t> number_argument(const CallPtr& call, std::string_view name,
+                                             std::uint64_t fallback);
+
 // One function per group of paths; false when the path is none of theirs.
 bool handle_sessions(V1Face& face, const CallPtr& call, const PathParts& path);
 bool handle_executions(V1Face& face, const CallPtr& call, const PathParts& path);
+bool handle_jobs(V1Face& face, const CallPtr& call, const PathParts& path);
+bool handle_info(V1Face& face, const CallPtr& call, const PathParts& path);
+bool handle_files(V1Face& face, const CallPtr& call, const PathParts& path);
+bool handle_variables(V1Face& face, const CallPtr& call, const PathParts& path);
+bool handle_history(V1Face& face, const CallPtr& call, const PathParts& path);
+bool handle_packages(V1Face& face, const CallPtr& call, const PathParts& path);
+bool handle_tools(V1Face& face, const CallPtr& call, const PathParts& path);
+bool handle_tests(V1Face& face, const CallPtr& call, const PathParts& path);
+
+/// What a session is made with, from the body of POST /v1/sessions. invalid_argument names the
+/// field.
+Result<CodeSessionOptions> read_session_options(const nlohmann::json& body,
+                                                const SessionStoreOptions& defaults);
 
 /// POST /v1/sessions/{id}/execute.
 void execute(const std::shared_ptr<CodeSession>& session, const CallPtr& call);

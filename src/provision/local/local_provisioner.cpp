@@ -19,13 +19,14 @@
 namespace perijove {
 namespace {
 
-Transport wanted_transport(const Kernelspec& spec) {
-  const auto metadata = parse_json(spec.metadata);
-  if (!metadata || !metadata->is_object()) return Transport::ipc;
+Transport wanted_transport(const LaunchRequest& request) {
+  const auto metadata = parse_json(request.spec.metadata);
+  if (!metadata || !metadata->is_object()) return request.transport;
   const auto ours = metadata->find("perijove");
-  if (ours == metadata->end() || !ours->is_object()) return Transport::ipc;
+  if (ours == metadata->end() || !ours->is_object()) return request.transport;
   const auto transport = ours->find("transport");
-  return transport != ours->end() && *transport == "tcp" ? Transport::tcp : Transport::ipc;
+  if (transport == ours->end()) return request.transport;
+  return *transport == "tcp" ? Transport::tcp : Transport::ipc;
 }
 
 Result<void> write_private_file(const std::string& path, ByteView text) {
@@ -79,7 +80,7 @@ class LocalKernel final : public LaunchedKernel, public std::enable_shared_from_
     if (!directory) return directory.error();
     directory_ = *directory;
 
-    info_.transport = wanted_transport(request.spec);
+    info_.transport = wanted_transport(request);
     info_.key = random_hex(32);
     info_.kernel_name = request.spec.name;
     int* const ports[] = {&info_.shell_port, &info_.iopub_port, &info_.stdin_port,
@@ -111,6 +112,7 @@ class LocalKernel final : public LaunchedKernel, public std::enable_shared_from_
                                             {"kernel_id", request.kernel_id.str()}});
     spawn.env = request.env;
     spawn.work_dir = request.work_dir;
+    spawn.limits = request.limits;
     const std::weak_ptr<LocalKernel> weak = shared_from_this();
     auto process = ChildProcess::spawn(
         shard_, spawn,

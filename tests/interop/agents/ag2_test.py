@@ -34,6 +34,7 @@ class Ag2Test(unittest.TestCase):
         self.addCleanup(self.executor.stop)
         self.addCleanup(lambda: self.executor._jupyter_kernel_client.stop())
 
+    # rows: J04 J09
     def test_state_is_kept_between_blocks_and_calls(self):
         result = run(self.executor, "x = 20", "print(x + 1)")
         self.assertEqual((result.exit_code, result.output), (0, "\n21\n"))
@@ -44,6 +45,7 @@ class Ag2Test(unittest.TestCase):
         self.assertEqual(result.exit_code, 1)
         self.assertIn("ERROR: ERROR: ZeroDivisionError: division by zero", result.output)
 
+    # rows: K04 J07
     def test_pictures_become_files(self):
         code = """from IPython.display import Image, HTML, display
 display(Image(data=b"\\x89PNG\\r\\n\\x1a\\n", format="png"), HTML("<b>b</b>"))"""
@@ -81,6 +83,7 @@ class Ag2LocalServerTest(unittest.TestCase):
                 self.assertEqual(answer.returncode, 0, answer.stderr)
                 self.assertRegex(answer.stdout, r"\d+\.\d+")
 
+    # rows: J13
     def test_q27_it_is_started_found_by_its_words_and_stopped(self):
         # Asks for the program while it is imported.
         from autogen.coding.jupyter import JupyterCodeExecutor, LocalJupyterServer

@@ -32,6 +32,7 @@ TEST(KernelGatewayOptions, TakeBothForms) {
   }
 }
 
+// rows: J13 K07
 TEST(KernelGatewayOptions, TakeWhatAg2Passes) {
   const auto options =
       read({"--KernelGatewayApp.ip", "127.0.0.1", "--KernelGatewayApp.auth_token", "t",

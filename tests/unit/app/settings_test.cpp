@@ -19,6 +19,7 @@ std::vector<std::string> another_value(const Setting& setting) {
   }
   if (setting.shape == Setting::Shape::list) return {"one", "two,three"};
   if (setting.name == "auto-restart") return {"never"};
+  if (setting.name == "kernel-transport") return {"tcp"};
   if (setting.name == "log-level") return {"debug"};
   if (setting.unit == "bytes") return {"3 MiB"};
   if (setting.name == "base-url") return {"/other/"};

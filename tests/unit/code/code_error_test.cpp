@@ -267,6 +267,7 @@ TEST(CodeErrorOfBash, TellsTheLine) {
   EXPECT_THAT(script.frames, ElementsAre(SourceFrame{"./x.sh", 7, "", ""}));
 }
 
+// rows: H20
 TEST(SystemExitCode, FollowsPythonsRule) {
   const auto code = [](const char* name, const char* message) {
     return system_exit_code({name, message, {}});
@@ -288,6 +289,7 @@ TEST(CodeErrorOfBash, FindsTheLinesOfItsMessageWithoutATraceback) {
 }
 
 // What the guides' Python gives, number by number.
+// rows: H10
 TEST(ParseError, ReadsAsTheGuidesDo) {
   const auto parsed = [](const char* text) { return parse_error(text); };
   EXPECT_EQ(parsed("NameError: name 'x' is not defined").type, "NameError");
@@ -302,6 +304,7 @@ TEST(ParseError, ReadsAsTheGuidesDo) {
   EXPECT_EQ(parsed(" ValueError: m \n").message, " ValueError: m \n");
 }
 
+// rows: H10
 TEST(ParseError, KnowsAnyExceptionWhenAsked) {
   const auto parsed = [](const char* text) {
     return parse_error(text, ErrorReading::any_exception);

@@ -20,6 +20,7 @@ std::vector<std::pair<std::string, std::string>> pairs(const std::vector<CodeBlo
   return found;
 }
 
+// rows: H02
 TEST(InferLanguage, GuessesAsAutoGenDoes) {
   EXPECT_EQ(infer_language("python x.py", is_python), "sh");
   EXPECT_EQ(infer_language("python3 x.py", is_python), "sh");
@@ -29,6 +30,7 @@ TEST(InferLanguage, GuessesAsAutoGenDoes) {
   EXPECT_EQ(infer_language("ls -la", is_python), "unknown");
 }
 
+// rows: H02
 TEST(ExtractBlocks, GivesEveryBlockItsLanguage) {
   const char* const text =
       "a\n```py\n1\n```\nb\n```\nx = 1\n```\n```\npip list\n```\n```R\ny\n```\n";
@@ -42,6 +44,7 @@ TEST(ExtractBlocks, GivesEveryBlockItsLanguage) {
   EXPECT_THAT(extract_blocks("no code", is_python, BlockChoice::last), IsEmpty());
 }
 
+// rows: H03 L06
 TEST(ExtractSupportedBlocks, TakesTheLanguagesOfItsList) {
   const char* const text = "```Python\n1\n```\n```js\n2\n```\n```sh\n3\n```\n```\n4\n```\n";
   EXPECT_THAT(pairs(*extract_supported_blocks(text)),
@@ -50,6 +53,7 @@ TEST(ExtractSupportedBlocks, TakesTheLanguagesOfItsList) {
               ElementsAre(Pair("javascript", "2")));
 }
 
+// rows: H03
 TEST(ExtractSupportedBlocks, SpeaksAsAutoGenWhenThereIsNone) {
   const auto none = extract_supported_blocks("```js\n2\n```");
   ASSERT_FALSE(none);
@@ -71,6 +75,7 @@ std::vector<std::pair<std::string, std::string>> last(LastMessages count) {
   return pairs(extract_from_messages(kChat, count, is_python));
 }
 
+// rows: U04
 TEST(ExtractFromMessages, TakesAllBlocksOfTheNewestMessageThatHasAny) {
   EXPECT_THAT(last(4), ElementsAre(Pair("python", "a = 1"), Pair("bash", "ls")));
   EXPECT_THAT(last(2), ElementsAre(Pair("python", "a = 1"), Pair("bash", "ls")));
@@ -82,12 +87,14 @@ TEST(ExtractFromMessages, SearchesNoFurtherThanAsked) {
   EXPECT_THAT(last(1), IsEmpty());
 }
 
+// rows: U04
 TEST(ExtractFromMessages, GoesBackToItsOwnLastMessageByItself) {
   EXPECT_THAT(last(std::nullopt), ElementsAre(Pair("python", "a = 1"), Pair("bash", "ls")));
   const std::vector<ChatMessage> answered = {{"user", "why?"}, {"assistant", "```sh\nls\n```"}};
   EXPECT_THAT(extract_from_messages(answered, std::nullopt, is_python), IsEmpty());
 }
 
+// rows: U04
 TEST(ParseLastNMessages, TakesANumberOrAuto) {
   EXPECT_EQ(*parse_last_n_messages("auto"), std::nullopt);
   EXPECT_EQ(*parse_last_n_messages("0"), 0u);
@@ -119,6 +126,7 @@ TEST(PathInWorkDirectory, DoesNotLeaveIt) {
   }
 }
 
+// rows: L11
 TEST(RequestedFileName, IsThatOfTheFirstLine) {
   EXPECT_EQ(**requested_file_name("# filename: ./src/x.py\nprint(1)"), "src/x.py");
   EXPECT_EQ(**requested_file_name("<!-- filename: a.html -->\n<p>"), "a.html");

@@ -52,6 +52,7 @@ TEST(FormatRaw, ShowsTheNote) {
 }
 
 // The sentences of autogen-agentchat 0.7.5, agents/_code_executor_agent.py.
+// rows: H31
 TEST(FormatAutogen, SpeaksAsItsCodeExecutorAgent) {
   EXPECT_EQ(format_autogen(result_of("42\n")), "42\n");
   EXPECT_EQ(format_autogen(result_of(" \n", 0)),
@@ -64,6 +65,7 @@ TEST(FormatAutogen, SpeaksAsItsCodeExecutorAgent) {
       "The script ran, then exited with an error (POSIX exit code: 2)\nIts output was:\noh\n");
 }
 
+// rows: U09
 TEST(FormatExitcode, SpeaksAsAg2) {
   EXPECT_EQ(format_exitcode(result_of("42\n")),
             "exitcode: 0 (execution succeeded)\nCode output: 42\n");
@@ -119,6 +121,7 @@ TEST(FormatResult, KnowsItsFormatsByName) {
             "exitcode, openhands, anthropic, markdown");
 }
 
+// rows: U10
 TEST(ExtractExecutionResults, ReadsWhatFormatExitcodeWrites) {
   for (const int code : {0, 1, 124}) {
     const auto reply = extract_execution_results(format_exitcode(result_of("a\n\nb", code)));
@@ -128,12 +131,14 @@ TEST(ExtractExecutionResults, ReadsWhatFormatExitcodeWrites) {
   }
 }
 
+// rows: U10
 TEST(ExtractExecutionResults, ReadsTheFormOfTheGuides) {
   const auto reply = extract_execution_results("x exitcode: 7 (..)\nCode output:\nline\n");
   EXPECT_EQ(reply.exit_code, 7);
   EXPECT_EQ(reply.output, "line");
 }
 
+// rows: U10
 TEST(ExtractExecutionResults, SaysMinusOneWhenThereIsNoCode) {
   for (const char* text : {"", "exitcode: x", "exitcode: 99999999999999", "Code output:"}) {
     const auto reply = extract_execution_results(text);
@@ -141,6 +146,24 @@ TEST(ExtractExecutionResults, SaysMinusOneWhenThereIsNoCode) {
     EXPECT_EQ(reply.output, "") << text;
     EXPECT_FALSE(reply.succeeded) << text;
   }
+}
+
+// rows: H32
+TEST(FenceBlocks, ShowsCodeAsAutoGenAsksForApproval) {
+  const std::vector<CodeBlock> blocks = {{.language = "python", .code = "x = 1"},
+                                         {.language = "sh", .code = "ls"}};
+  EXPECT_EQ(fence_blocks(blocks), "```python\nx = 1\n```\n\n```sh\nls\n```");
+}
+
+TEST(FenceBlocks, NoCodeEndsItsFence) {
+  const std::vector<CodeBlock> blocks = {{.language = "python", .code = "s = '\n```\n'"}};
+  EXPECT_EQ(fence_blocks(blocks), "````python\ns = '\n```\n'\n````");
+}
+
+TEST(FenceBlocks, ShowsTheEntryPoint) {
+  const std::vector<CodeBlock> blocks = {
+      {.language = "python", .files = {{"main.py", "run()"}}, .entry_point = "main.py"}};
+  EXPECT_EQ(fence_blocks(blocks), "```python\nrun()\n```");
 }
 
 }  // namespace

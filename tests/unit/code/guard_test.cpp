@@ -56,6 +56,7 @@ std::vector<std::string> found(const char* policy, const char* code) {
   return messages;
 }
 
+// rows: H05 H06 H07
 TEST(GuardPolicies, HoldTheirListsWordByWord) {
   EXPECT_THAT(found("ag2-forbidden",
                     "import os, subprocess; import subprocess; import sys; exec('1'); eval('1'); "
@@ -110,6 +111,7 @@ TEST(CheckPatterns, GivesTheVerdictThatWasAskedFor) {
   EXPECT_FALSE(parse_severity("off"));
 }
 
+// rows: H05
 TEST(RefuseForbiddenCode, NamesTheFirstPattern) {
   EXPECT_TRUE(refuse_forbidden_code("print(1)"));
   const auto refused = refuse_forbidden_code("eval('1'); import os");
@@ -118,6 +120,7 @@ TEST(RefuseForbiddenCode, NamesTheFirstPattern) {
   EXPECT_EQ(refused.error().message, "Potentially unsafe code detected: import os");
 }
 
+// rows: H06
 TEST(RefuseForbiddenCode, NamesTheModuleOfTheNetwork) {
   EXPECT_EQ(refuse_forbidden_code("from urllib.request import x").error().message,
             "Network access not allowed: urllib");
@@ -125,6 +128,7 @@ TEST(RefuseForbiddenCode, NamesTheModuleOfTheNetwork) {
   EXPECT_FALSE(refuse_forbidden_code("import os", true));
 }
 
+// rows: H08
 TEST(RefuseProhibitedCode, IsAboutPythonOnly) {
   EXPECT_EQ(refuse_prohibited_code("import os", "python").error().message,
             "Code contains prohibited patterns");
@@ -132,6 +136,7 @@ TEST(RefuseProhibitedCode, IsAboutPythonOnly) {
   EXPECT_TRUE(refuse_prohibited_code("open('x')", "python"));
 }
 
+// rows: H09
 TEST(ValidateCodeInput, GivesTheFirstReason) {
   using namespace std::string_literals;
   const SyntaxCheck good = [](std::string_view) { return std::vector<std::string>(); };
@@ -153,6 +158,7 @@ TEST(ValidateCodeInput, GivesTheFirstReason) {
   EXPECT_FALSE(validate_code_input("import os", good).valid);
 }
 
+// rows: L16
 TEST(RefuseDangerousCommand, SaysWhatAg2Says) {
   const auto refused = [](const char* code) {
     return refuse_dangerous_command(code, "sh").error().message;

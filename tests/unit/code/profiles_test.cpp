@@ -5,6 +5,7 @@
 namespace perijove {
 namespace {
 
+// rows: H14
 TEST(ResourceProfiles, HaveTheTutorialsNumbers) {
   struct Expected {
     const char* name;

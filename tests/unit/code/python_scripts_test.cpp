@@ -38,6 +38,7 @@ std::string source_text(const std::string& name) {
 TEST(PythonScripts, AreTheirSourcesByteForByte) {
   EXPECT_EQ(kCheckCodeScript, source_text("check_code"));
   EXPECT_EQ(kFunctionsScript, source_text("functions"));
+  EXPECT_EQ(kPackagesScript, source_text("packages"));
   EXPECT_EQ(kRestrictedScript, source_text("restricted"));
   EXPECT_EQ(kVariablesScript, source_text("variables"));
 }

@@ -117,6 +117,7 @@ TEST(TextBudget, MeasuresWhatATerminalShows) {
   EXPECT_FALSE(fitted.cut);
 }
 
+// rows: H25
 TEST(TextBudget, DoesAsTheGuidesDo) {
   const FittedText fitted = fit_text(std::string(10'001, 'x'), guide_budget());
   EXPECT_EQ(fitted.text, std::string(10'000, 'x') + "...(truncated)");

@@ -268,6 +268,7 @@ TEST_F(BlockRunnerTest, UpdatesADisplayOfAnEarlierBlock) {
   EXPECT_EQ(late_, 1);
 }
 
+// rows: J14
 TEST_F(BlockRunnerTest, HearsNothingOfOtherClients) {
   const auto other = make_runner();
   printed_.clear();

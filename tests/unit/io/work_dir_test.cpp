@@ -192,6 +192,19 @@ TEST_F(WorkDirTest, ReadersSeeAWholeFileWhateverIsPlantedMeanwhile) {
   EXPECT_EQ(read_file(temp_.path() / "secret"), "kept");
 }
 
+TEST_F(WorkDirTest, TellsADirectoryThatIsNotEmptyFromOtherFailures) {
+  const WorkDir directory = open();
+  ASSERT_TRUE(directory.write("a/b", "x"));
+  EXPECT_EQ(directory.remove("a").error().code, Code::failed_precondition);
+}
+
+TEST_F(WorkDirTest, TellsPermissionBits) {
+  const WorkDir directory = open();
+  ASSERT_TRUE(directory.write("script", "x"));
+  fs::permissions(out_ / "script", static_cast<fs::perms>(0751));
+  EXPECT_EQ(directory.stat("script")->mode, mode_t{0751});
+}
+
 TEST_F(WorkDirTest, WritesAFileThatTheUserNamed) {
   const std::string path = (temp_.path() / "new/dir/notebook.ipynb").string();
   ASSERT_TRUE(write_file_atomically(path, "{}"));

@@ -85,6 +85,7 @@ TEST_F(ExecutionTest, TellsAbortedInBothSpellings) {
   EXPECT_THAT(idle(), ElementsAre("aborted"));
 }
 
+// rows: J14
 TEST_F(ExecutionTest, IgnoresMessagesAboutOtherRequests) {
   busy();
   EXPECT_THAT(feed(Message{"execute_reply", "m2", "error"}), IsEmpty());

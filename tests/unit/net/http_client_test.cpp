@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
 #include <thread>
 
 #include "io/shard.hpp"
@@ -34,6 +35,7 @@ class Mirror {
       HttpResponse response;
       response.status = request.path == "/missing" ? 404 : 200;
       response.headers.emplace_back("X-Seen", request.header("X-Sent"));
+      response.headers.emplace_back("X-Type-Seen", request.header("Content-Type"));
       response.body = request.method + " " + request.path + " " + request.body;
       exchange->respond(std::move(response));
     };
@@ -109,6 +111,52 @@ TEST(BlockingHttp, RefusesABodyBeyondItsLimit) {
   const auto answer = blocking_http(mirror.url(), call);
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, Code::data_loss);
+}
+
+TEST(BlockingHttp, HandsABodyOfAnyLengthOverInPieces) {
+  const Mirror mirror;
+  HttpCall call;
+  call.method = "PUT";
+  call.path = "/pieces";
+  call.body = std::string(300'000, 'x');
+  call.content_type = "text/plain";
+  call.body_bytes_max = 10;  // not of pieces
+  std::string body;
+  std::size_t pieces = 0;
+  call.on_body = [&](std::string_view piece) {
+    body += piece;
+    ++pieces;
+    return true;
+  };
+  const auto response = blocking_http(mirror.url(), call);
+  ASSERT_TRUE(response) << response.error();
+  EXPECT_EQ(body, "PUT /pieces " + call.body);
+  EXPECT_GT(pieces, 1u);
+  EXPECT_EQ(response->body, "");
+  EXPECT_EQ(find_field(response->headers, "X-Type-Seen"), "text/plain");
+}
+
+TEST(BlockingHttp, StopsReadingWhenNoMoreIsWanted) {
+  const Mirror mirror;
+  HttpCall call;
+  call.path = "/pieces";
+  call.body = std::string(300'000, 'x');
+  std::size_t pieces = 0;
+  call.on_body = [&](std::string_view) { return ++pieces < 1; };
+  const auto response = blocking_http(mirror.url(), call);
+  ASSERT_TRUE(response) << response.error();
+  EXPECT_EQ(pieces, 1u);
+}
+
+TEST(BlockingHttp, KeepsTheBodyOfARefusalWhole) {
+  const Mirror mirror;
+  HttpCall call;
+  call.path = "/missing";
+  call.on_body = [](std::string_view) -> bool { throw std::logic_error("not for refusals"); };
+  const auto response = blocking_http(mirror.url(), call);
+  ASSERT_TRUE(response) << response.error();
+  EXPECT_EQ(response->status, 404);
+  EXPECT_EQ(response->body, "GET /missing ");
 }
 
 TEST(BlockingHttp, SaysThatNobodyListens) {

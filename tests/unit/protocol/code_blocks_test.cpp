@@ -135,16 +135,19 @@ TEST(CodeBlocks, NameTheirFileInTheFirstLineAndKeepIt) {
   }
 }
 
+// rows: H01
 TEST(FirstCode, IsTheFirstPythonOrUnnamedBlock) {
   EXPECT_EQ(first_code_or_text("a\n```json\n{}\n```\n```py\nx\n```\n```\ny\n```"), "x");
   EXPECT_EQ(first_code_or_text("```\nplain\n```"), "plain");
 }
 
+// rows: H01
 TEST(FirstCode, IsTheWholeTextWithoutOne) {
   EXPECT_EQ(first_code_or_text("\n x = 1\nprint(x)\n\n"), "x = 1\nprint(x)");
   EXPECT_EQ(first_code_or_text(""), "");
 }
 
+// rows: L09
 TEST(CanonicalLanguage, HasOneNameForEach) {
   const std::pair<const char*, const char*> rows[] = {
       {"py", "python"},  {"Python3", "python"}, {"ipython", "python"},      {"sh", "bash"},

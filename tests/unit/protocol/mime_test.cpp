@@ -46,6 +46,36 @@ TEST(Mime, KnowsHowDataIsWritten) {
   }
 }
 
+TEST(Mime, KnowsAFileByTheEndingOfItsName) {
+  struct Row {
+    const char* name;
+    const char* type;
+  };
+  const Row rows[] = {
+      {"plot.png", "image/png"},
+      {"dir.png/PLOT.JPEG", "image/jpeg"},
+      {"a.jpg", "image/jpeg"},
+      {"notes.txt", "text/plain"},
+      {"data.json", "application/json"},
+      {"figure.plotly.json", "application/vnd.plotly.v1+json"},
+      {"chart.vl.json", "application/vnd.vegalite.v5+json"},
+      {"map.geojson", "application/geo+json"},
+      {"script.py", "text/x-python"},
+      {"script.js", "application/javascript"},
+      {"archive.tar.gz", "application/gzip"},
+      {"table.csv", "text/csv"},
+      {"notebook.ipynb", "application/x-ipynb+json"},
+      {"model.bin", "application/octet-stream"},
+      {"model.unknown", "application/octet-stream"},
+      {"Makefile", "application/octet-stream"},
+      {"png", "application/octet-stream"},
+      {"plot.png.part", "application/octet-stream"},
+      {"plot.", "application/octet-stream"},
+      {"", "application/octet-stream"},
+  };
+  for (const auto& [name, type] : rows) EXPECT_EQ(mime_type_of_file(name), type) << name;
+}
+
 TEST(Mime, PrefersWhatShowsMost) {
   const MimeBundle bundle = {{"text/plain", ""},
                              {"text/html", ""},

@@ -23,9 +23,20 @@ TEST(Parameters, AreWhatPapermillWrites) {
   ASSERT_EQ(cases.size(), 4u);
   for (const auto& row : cases) {
     const std::string language = row.at("language").get<std::string>();
-    EXPECT_EQ(source(row.at("parameters").get<Parameters>(), language), row.at("source"))
-        << language;
+    Parameters parameters;
+    for (const auto& each : row.at("parameters")) parameters.push_back({each.at(0), each.at(1)});
+    EXPECT_EQ(source(parameters, language), row.at("source")) << language;
   }
+}
+
+TEST(Parameters, OfJsonKeepTheirTypes) {
+  const auto read = read_parameters(
+      nlohmann::json::parse(R"({"a": "7", "b": 7, "c": true, "d": null, "e": 1.5, "f": "True"})"));
+  ASSERT_TRUE(read) << read.error();
+  EXPECT_EQ(source(*read, "python"),
+            "# Parameters\na = \"7\"\nb = 7\nc = True\nd = None\ne = 1.5\nf = \"True\"\n");
+  EXPECT_THAT(read_parameters(nlohmann::json::parse(R"({"a": [1]})")).error().message,
+              HasSubstr("'a' must be a string, number, boolean or null"));
 }
 
 TEST(Parameters, AreWrittenInJavascript) {

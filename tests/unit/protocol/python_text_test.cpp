@@ -50,5 +50,12 @@ TEST(PythonText, WritesFloatsAsPythonDoes) {
   for (const auto& [value, text] : rows) EXPECT_EQ(format_python_float(value), text);
 }
 
+TEST(PythonText, QuotesAsReprDoes) {
+  EXPECT_EQ(python_quoted(""), "''");
+  EXPECT_EQ(python_quoted("a\\b\nc"), R"('a\\b\nc')");
+  EXPECT_EQ(python_quoted("it's"), R"("it's")");
+  EXPECT_EQ(python_quoted("it's \"so\""), R"('it\'s "so"')");
+}
+
 }  // namespace
 }  // namespace perijove

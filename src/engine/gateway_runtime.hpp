@@ -11,7 +11,7 @@
 
 namespace perijove {
 
-/// The parts that every command with kernels needs, put together: a shard, a runtime directory, the
+/// The parts that everything with kernels needs, put together: a shard, a runtime directory, the
 /// local provisioner, the kernelspecs and a registry. Lives on the thread that runs the shard.
 /// Destroying it ends every kernel at once; end them in order before with registry().stop_all().
 class GatewayRuntime {

@@ -1,4 +1,4 @@
-#include "app/gateway_runtime.hpp"
+#include "engine/gateway_runtime.hpp"
 
 #include <unistd.h>
 
@@ -49,9 +49,10 @@ Result<std::unique_ptr<GatewayRuntime>> GatewayRuntime::create(GatewayOptions op
   if (options.kernelspec_dirs.empty()) {
     options.kernelspec_dirs = kernelspec_directories(options.registry.gateway_env);
   }
+  const bool owns_process = options.owns_process;
   std::unique_ptr<GatewayRuntime> runtime(
       new GatewayRuntime(std::move(options), base, *std::move(runtime_dir)));
-  prepare_process_supervision(runtime->shard());
+  if (owns_process) prepare_process_supervision(runtime->shard());
   return runtime;
 }
 

@@ -1,0 +1,253 @@
+#include "perijove/executor.hpp"
+
+#include <filesystem>
+#include <future>
+#include <utility>
+
+#include "api/execution_call.hpp"
+#include "api/executor_thread.hpp"
+#include "base/log.hpp"
+#include "engine/gateway_runtime.hpp"
+#include "io/work_dir.hpp"
+#include "protocol/data_path.hpp"
+
+namespace perijove {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t kListedFilesMax = 100'000;
+// Beyond it a deadline would not fit the clock.
+constexpr milliseconds kLongest = std::chrono::hours(24 * 365 * 100);
+
+std::optional<Duration> limit(milliseconds given) {
+  if (given >= kLongest) return std::nullopt;
+  return given;
+}
+
+// For limits that must be there.
+Duration bounded(milliseconds given) { return std::min(given, kLongest); }
+
+Result<void> check_times(const ExecutorOptions& options) {
+  const std::pair<const char*, milliseconds> times[] = {
+      {"timeout", options.timeout},
+      {"interrupt_grace", options.interrupt_grace},
+      {"quiet_timeout", options.quiet_timeout},
+      {"start_timeout", options.start_timeout},
+      {"shutdown_grace", options.shutdown_grace},
+      {"idle_timeout", options.idle_timeout},
+      {"lifetime_max", options.lifetime_max}};
+  for (const auto& [name, time] : times) {
+    if (time >= milliseconds::zero()) continue;
+    return Error{Code::invalid_argument, std::string(name) + " must not be negative"};
+  }
+  return {};
+}
+
+Result<void> check_environment(const Environment& env) {
+  for (const auto& [name, value] : env) {
+    const bool sound = !name.empty() && name.find_first_of(std::string_view("=\0", 2)) == name.npos;
+    if (!sound) {
+      return Error{Code::invalid_argument, "env: '" + name + "' cannot be a variable's name"};
+    }
+    if (value.find('\0') == value.npos) continue;
+    return Error{Code::invalid_argument, "env: the value of " + name + " holds a NUL character"};
+  }
+  return {};
+}
+
+GatewayOptions gateway_options(const ExecutorOptions& options, const std::string& work_dir) {
+  GatewayOptions gateway;
+  gateway.owns_process = false;
+  gateway.runtime_base = options.runtime_dir;
+  gateway.kernelspec_dirs = options.kernelspec_dirs;
+  RegistryOptions& registry = gateway.registry;
+  registry.work_root = work_dir;
+  registry.inherited_env = options.inherit_env;
+  registry.gateway_env = own_environment();
+  registry.kernel.lifecycle.start_timeout = bounded(options.start_timeout);
+  registry.kernel.lifecycle.shutdown_wait = bounded(options.shutdown_grace);
+  return gateway;
+}
+
+CodeSessionOptions session_options(const ExecutorOptions& options, const std::string& work_dir) {
+  CodeSessionOptions session;
+  session.kernel = options.kernel_name;
+  session.work_dir = work_dir;
+  session.env = options.env;
+  session.idle_timeout = limit(options.idle_timeout);
+  session.lifetime_max = limit(options.lifetime_max);
+  CodeRequest& defaults = session.defaults;
+  defaults.timeout = limit(options.timeout);
+  defaults.quiet_timeout = limit(options.quiet_timeout);
+  defaults.grace = bounded(options.interrupt_grace);
+  defaults.hard_limit = options.hard_limit;
+  defaults.output.budget.chars_max = options.output_chars_max;
+  defaults.output.budget.strategy = options.output_cut;
+  defaults.output.images = options.images;
+  defaults.output.inline_image_bytes_max = options.inline_image_bytes_max;
+  return session;
+}
+
+}  // namespace
+
+class Executor::Impl {
+ public:
+  Impl(std::shared_ptr<ExecutorThread> thread, WorkDir directory, CodeRequest defaults,
+       OutputCallback on_output)
+      : thread_(std::move(thread)),
+        directory_(std::move(directory)),
+        defaults_(std::move(defaults)),
+        on_output_(std::move(on_output)) {}
+
+  ExecutorThread& thread() { return *thread_; }
+  const WorkDir& directory() const { return directory_; }
+
+  Result<CodeResult> execute(const std::vector<CodeBlock>& blocks, const ExecuteOptions& options) {
+    CodeRequest request = defaults_;
+    for (const CodeBlock& block : blocks) {
+      if (const auto sound = check_block(block); !sound) return sound.error();
+    }
+    request.blocks = blocks;
+    if (options.timeout) request.timeout = limit(*options.timeout);
+    if (options.quiet_timeout) request.quiet_timeout = limit(*options.quiet_timeout);
+    request.total_timeout = limit(options.total_timeout);
+    request.env = options.env;
+    request.stop_on_error = options.stop_on_error;
+    request.silent = options.silent;
+    request.store_history = options.store_history;
+    request.capture_files = options.capture_files;
+    request.interactive = options.on_input != nullptr;
+    const auto call = std::make_shared<ExecutionCall>(
+        thread_,
+        ExecutionCall::Callbacks{.on_output = options.on_output ? options.on_output : on_output_,
+                                 .on_input = options.on_input});
+    return call->run(std::move(request), options.stop);
+  }
+
+  Result<void> restart() {
+    const auto restarted = std::make_shared<std::promise<Result<void>>>();
+    auto outcome = restarted->get_future();
+    const bool posted = thread_->post([restarted](CodeSession& session) {
+      session.restart([restarted](const Result<void>& done) { restarted->set_value(done); });
+    });
+    if (!posted) return executor_ended();
+    try {
+      return outcome.get();
+    } catch (const std::future_error&) {  // the thread ended before it came to an answer
+      return executor_ended();
+    }
+  }
+
+ private:
+  const std::shared_ptr<ExecutorThread> thread_;
+  const WorkDir directory_;
+  const CodeRequest defaults_;
+  const OutputCallback on_output_;
+};
+
+Result<Executor> Executor::start(const ExecutorOptions& options) {
+  if (const auto sound = check_times(options); !sound) return sound.error();
+  if (const auto sound = check_environment(options.env); !sound) return sound.error();
+  if (!log::set_level(options.log_level)) {
+    return Error{
+        Code::invalid_argument,
+        "log_level must be debug, info, warning, error or off, not '" + options.log_level + "'"};
+  }
+  std::error_code error;
+  const auto path =
+      std::filesystem::absolute(options.work_dir.empty() ? "." : options.work_dir.c_str(), error);
+  if (error) {
+    return Error{Code::not_found, "work_dir '" + options.work_dir + "': " + error.message()};
+  }
+  auto directory = WorkDir::open(path.lexically_normal());
+  if (!directory) return directory.error();
+  CodeSessionOptions session = session_options(options, directory->path());
+  CodeRequest defaults = session.defaults;
+  auto thread =
+      ExecutorThread::start(gateway_options(options, directory->path()), std::move(session));
+  if (!thread) return thread.error();
+  return Executor(std::make_shared<Impl>(*std::move(thread), *std::move(directory),
+                                         std::move(defaults), options.on_output));
+}
+
+std::vector<KernelspecInfo> Executor::kernelspecs(const std::vector<std::string>& directories) {
+  const auto catalogue = KernelspecCatalogue::blocking_scan(
+      directories.empty() ? kernelspec_directories(own_environment()) : directories);
+  std::vector<KernelspecInfo> found;
+  for (const auto& [name, entry] : catalogue.entries()) {
+    found.push_back({.name = name,
+                     .display_name = entry.spec.display_name,
+                     .language = entry.spec.language,
+                     .directory = entry.spec.resource_dir});
+  }
+  return found;
+}
+
+Executor::Executor(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Executor::Executor(Executor&&) noexcept = default;
+
+Executor& Executor::operator=(Executor&& other) noexcept {
+  Executor replaced(std::move(*this));
+  impl_ = std::move(other.impl_);
+  return *this;
+}
+
+Executor::~Executor() {
+  if (impl_) impl_->thread().stop();
+}
+
+// Each of these keeps the executor's inside while it works: the executor itself may be destroyed
+// meanwhile.
+
+Result<CodeResult> Executor::execute(const std::vector<CodeBlock>& blocks,
+                                     const ExecuteOptions& options) {
+  const auto impl = impl_;
+  return impl->execute(blocks, options);
+}
+
+void Executor::cancel() {
+  const auto impl = impl_;
+  for (const auto& call : impl->thread().calls()) call->cancel();
+}
+
+void Executor::interrupt() {
+  const auto impl = impl_;
+  impl->thread().post([](CodeSession& session) { session.interrupt(); });
+}
+
+Result<void> Executor::restart() {
+  const auto impl = impl_;
+  return impl->restart();
+}
+
+const std::string& Executor::work_dir() const { return impl_->directory().path(); }
+
+Result<std::string> Executor::read_file(std::string_view path) const {
+  return impl_->directory().read(path);
+}
+
+Result<void> Executor::write_file(std::string_view path, std::string_view bytes) {
+  const auto written = impl_->directory().write(path, bytes);
+  if (!written) return written.error();
+  return {};
+}
+
+Result<std::vector<FileEntry>> Executor::list_files(std::string_view path, bool recursive) const {
+  const auto entries = impl_->directory().list(path, recursive, kListedFilesMax);
+  if (!entries) return entries.error();
+  std::vector<FileEntry> files;
+  for (const WorkDirEntry& entry : *entries) {
+    using WallClock = std::chrono::system_clock;
+    const std::chrono::nanoseconds modified(entry.modified_ns);
+    files.push_back({.path = entry.path,
+                     .is_directory = entry.kind == WorkDirEntry::Kind::directory,
+                     .size_bytes = entry.size_bytes,
+                     .modified = WallClock::time_point(
+                         std::chrono::duration_cast<WallClock::duration>(modified))});
+  }
+  return files;
+}
+
+}  // namespace perijove

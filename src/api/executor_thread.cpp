@@ -1,0 +1,119 @@
+#include "api/executor_thread.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "api/execution_call.hpp"
+#include "base/scope.hpp"
+#include "engine/gateway_runtime.hpp"
+
+namespace perijove {
+
+Error executor_ended() {
+  return {Code::failed_precondition, "the executor has ended; start another one"};
+}
+
+Result<std::shared_ptr<ExecutorThread>> ExecutorThread::start(GatewayOptions gateway,
+                                                              CodeSessionOptions session) {
+  std::shared_ptr<ExecutorThread> self(new ExecutorThread());
+  const auto started = std::make_shared<Started>();  // its setter may still be in it when we leave
+  auto outcome = started->get_future();
+  {
+    // A new thread inherits what is blocked: signals are the embedding program's business.
+    sigset_t every, before;
+    sigfillset(&every);
+    pthread_sigmask(SIG_SETMASK, &every, &before);
+    const ScopeExit restore([&] { pthread_sigmask(SIG_SETMASK, &before, nullptr); });
+    self->thread_ = std::thread([thread = self.get(), started, gateway = std::move(gateway),
+                                 session = std::move(session)]() mutable {
+      thread->run(std::move(gateway), std::move(session), *started);
+    });
+  }
+  const Result<void> ready = outcome.get();
+  if (!ready) {
+    self->stop();
+    return ready.error();
+  }
+  return self;
+}
+
+ExecutorThread::~ExecutorThread() { stop(); }
+
+void ExecutorThread::run(GatewayOptions gateway, CodeSessionOptions options, Started& started) {
+  pthread_setname_np(pthread_self(), "perijove");
+  auto created = GatewayRuntime::create(std::move(gateway));
+  if (!created) {
+    started.set_value(created.error());
+    return;
+  }
+  const std::unique_ptr<GatewayRuntime> runtime = *std::move(created);
+  Shard& shard = runtime->shard();
+  auto session = CodeSession::create(shard, runtime->registry(), std::move(options), [] {});
+  if (!session) {
+    started.set_value(session.error());
+    return;
+  }
+  session_ = *std::move(session);
+  end_ = [this, &shard, &registry = runtime->registry()] {
+    registry.drain();
+    session_->stop([&shard, &registry](const Result<void>&) {
+      registry.stop_all([&shard] { shard.stop(); });
+    });
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    loop_ = &shard.loop();
+  }
+  const auto guard = boost::asio::make_work_guard(shard.loop());
+  session_->prepare([&](const Result<void>& ready) { started.set_value(ready); });
+  shard.run();
+  ended();
+}
+
+void ExecutorThread::ended() {
+  {
+    const std::lock_guard lock(mutex_);
+    loop_ = nullptr;  // nobody follows from now on
+  }
+  for (const auto& call : calls()) call->thread_ended();
+  end_ = nullptr;
+  session_.reset();
+}
+
+bool ExecutorThread::post(std::function<void(CodeSession&)> work) {
+  const std::lock_guard lock(mutex_);
+  if (loop_ == nullptr) return false;
+  boost::asio::post(*loop_, [this, work = std::move(work)] { work(*session_); });
+  return true;
+}
+
+bool ExecutorThread::follow(const std::shared_ptr<ExecutionCall>& call) {
+  const std::lock_guard lock(mutex_);
+  if (loop_ == nullptr) return false;
+  std::erase_if(calls_, [](const auto& each) { return each.expired(); });
+  calls_.push_back(call);
+  return true;
+}
+
+std::vector<std::shared_ptr<ExecutionCall>> ExecutorThread::calls() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<ExecutionCall>> found;
+  for (const auto& each : calls_) {
+    if (auto call = each.lock()) found.push_back(std::move(call));
+  }
+  return found;
+}
+
+void ExecutorThread::stop() {
+  post([this](CodeSession&) {
+    if (const auto end = std::exchange(end_, nullptr)) end();
+  });
+  const std::lock_guard lock(join_mutex_);
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace perijove

@@ -1,0 +1,260 @@
+#include "app/session_actions.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "app/exec_source.hpp"
+#include "app/job_command.hpp"
+#include "app/session_stream.hpp"
+#include "app/table.hpp"
+#include "app/units.hpp"
+#include "protocol/json.hpp"
+#include "protocol/json_fields.hpp"
+
+namespace perijove {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kSourceBytesMax = std::size_t{64} * 1024 * 1024;
+
+Result<std::vector<json>> get_sessions(const GatewayClient& client) {
+  const auto answer = ask_object(client, "GET", "v1/sessions");
+  if (!answer) return answer.error();
+  std::vector<json> sessions;
+  for (const json& each : answer->value("sessions", json::array())) {
+    if (each.is_object()) sessions.push_back(each);
+  }
+  return sessions;
+}
+
+// The id of the session that `wanted` means: an id, the beginning of one, or a key.
+Result<std::string> resolve(const std::vector<json>& sessions, const std::string& wanted) {
+  std::vector<std::string> matching;
+  for (const json& session : sessions) {
+    const std::string id = json_text(session, "session_id");
+    if (id == wanted || json_text(session, "key") == wanted) return id;
+    if (!wanted.empty() && (id.starts_with(wanted) || id.starts_with("s_" + wanted))) {
+      matching.push_back(id);
+    }
+  }
+  if (matching.size() == 1) return matching.front();
+  if (matching.empty()) {
+    return Error{Code::not_found,
+                 "there is no session '" + wanted +
+                     "'; `perijove session list` shows those that live, `perijove session start "
+                     "--key " +
+                     wanted + "` makes one"};
+  }
+  return Error{Code::invalid_argument, std::to_string(matching.size()) +
+                                           " sessions have an id that begins with '" + wanted +
+                                           "'; give more of it"};
+}
+
+std::string shown(const json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  return value.is_null() ? "-" : dump_json(value);
+}
+
+// `field` of the body as seconds, when the flag was given; 0 means no limit.
+Result<void> add_seconds(json& body, const char* field, const std::string& text, const char* flag) {
+  if (text.empty()) return {};
+  const auto duration = parse_duration(text, flag);
+  if (!duration) return duration.error();
+  const double seconds = std::chrono::duration<double>(*duration).count();
+  body[field] = seconds > 0 ? json(seconds) : json();
+  return {};
+}
+
+Result<json> exec_request(const SessionFlags& flags) {
+  if (flags.code.empty() == flags.file.empty()) {
+    return Error{Code::invalid_argument,
+                 "name one source of code: a FILE, - for standard input, or -c CODE"};
+  }
+  std::string text = flags.code;
+  std::string language = flags.language;
+  if (!flags.file.empty()) {
+    auto read = read_input_file(flags.file, kSourceBytesMax);
+    if (!read) return read.error();
+    text = *std::move(read);
+    if (language.empty() && flags.file != "-") language = language_of_file(flags.file);
+  }
+  json request = json::object();
+  if (flags.markdown || language == "markdown") {
+    request["markdown"] = text;
+  } else {
+    request["code"] = text;
+    if (!language.empty()) request["language"] = language;
+  }
+  if (const auto added = add_seconds(request, "timeout", flags.timeout, "--timeout"); !added) {
+    return added.error();
+  }
+  const auto env = read_env_flags(flags.env);
+  if (!env) return env.error();
+  if (!env->empty()) request["env"] = *env;
+  request["stop_on_error"] = !flags.allow_errors;
+  // As with any interpreter: input() reads what is piped in, unless the program itself came so.
+  if (flags.file != "-") request["stdin"] = "interactive";
+  return request;
+}
+
+Result<int> act(const GatewayClient& client, const SessionFlags& flags, Console& console,
+                std::string_view method, const std::string& action, std::string_view done) {
+  if (flags.ids.empty() && !flags.all) {
+    return Error{Code::invalid_argument,
+                 "name a session by its id or key; `perijove session list` shows them"};
+  }
+  const auto sessions = get_sessions(client);
+  if (!sessions) return sessions.error();
+  std::vector<std::string> ids;
+  for (const json& session : *sessions) {
+    if (flags.all) ids.push_back(json_text(session, "session_id"));
+  }
+  for (const std::string& wanted : flags.ids) {
+    const auto id = resolve(*sessions, wanted);
+    if (!id) return id.error();
+    if (std::find(ids.begin(), ids.end(), *id) == ids.end()) ids.push_back(*id);
+  }
+  for (const std::string& id : ids) {
+    HttpCall call;
+    call.method = method;
+    call.path = session_path(id) + action;
+    call.timeout = std::chrono::minutes(2);  // a kernel may take its time to end and to start
+    const auto answer = client.ask(std::move(call));
+    if (!answer) return answer.error();
+    if (!flags.as_json) console.note(id + " " + std::string(done));
+  }
+  if (flags.as_json) console.result(dump_json_pretty(json(ids)));
+  return 0;
+}
+
+}  // namespace
+
+std::string session_path(const std::string& id) { return "v1/sessions/" + percent_encode_path(id); }
+
+Result<json> ask_object(const GatewayClient& client, std::string_view method,
+                        const std::string& path, const std::string& body) {
+  auto answer = client.ask_json(method, path, body);
+  if (answer && !answer->is_object()) {
+    return Error{Code::data_loss, client.url() + " does not answer as a Perijove gateway"};
+  }
+  return answer;
+}
+
+Result<std::string> resolve_session(const GatewayClient& client, const std::string& wanted) {
+  const auto sessions = get_sessions(client);
+  if (!sessions) return sessions.error();
+  return resolve(*sessions, wanted);
+}
+
+Result<int> list_sessions(const GatewayClient& client, const SessionFlags& flags,
+                          Console& console) {
+  const auto sessions = get_sessions(client);
+  if (!sessions) return sessions.error();
+  if (flags.as_json) {
+    console.result(dump_json_pretty(*sessions));
+    return 0;
+  }
+  if (sessions->empty()) {
+    console.note("no session lives at " + client.url() + "; `perijove session start` makes one");
+    return 0;
+  }
+  std::vector<std::vector<std::string>> rows = {
+      {"ID", "KEY", "KERNEL", "STATE", "QUEUED", "CREATED", "DIRECTORY"}};
+  for (const json& session : *sessions) {
+    rows.push_back({json_text(session, "session_id"), json_text(session, "key"),
+                    json_text(session, "kernel"), json_text(session, "state"),
+                    std::to_string(session.value("queued", 0)),
+                    json_text(session, "created").substr(0, 19), json_text(session, "work_dir")});
+  }
+  console.result(format_table(rows));
+  return 0;
+}
+
+Result<int> show_session(const GatewayClient& client, const SessionFlags& flags, Console& console) {
+  const auto id = resolve_session(client, flags.id);
+  if (!id) return id.error();
+  const auto session = ask_object(client, "GET", session_path(*id));
+  if (!session) return session.error();
+  if (flags.as_json) {
+    console.result(dump_json_pretty(*session));
+    return 0;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& [name, value] : session->items()) {
+    if (name != "kernels") rows.push_back({name, shown(value)});
+  }
+  for (const json& kernel : session->value("kernels", json::array())) {
+    rows.push_back({"kernel", json_text(kernel, "name") + " " + json_text(kernel, "id") + " " +
+                                  json_text(kernel, "execution_state")});
+  }
+  console.result(format_table(rows));
+  return 0;
+}
+
+Result<int> start_session(const GatewayClient& client, const SessionFlags& flags,
+                          Console& console) {
+  if (flags.reuse && flags.key.empty()) {
+    return Error{Code::invalid_argument,
+                 "--reuse needs --key: the session of that key is the one that is reused"};
+  }
+  json body = json::object();
+  const auto add = [&body](const char* field, const std::string& value) {
+    if (!value.empty()) body[field] = value;
+  };
+  add("kernel", flags.kernel);
+  add("work_dir", flags.work_dir);
+  if (!flags.reuse) add("key", flags.key);
+  const auto env = read_env_flags(flags.env);
+  if (!env) return env.error();
+  if (!env->empty()) body["env"] = *env;
+  for (const auto& added :
+       {add_seconds(body, "timeout", flags.timeout, "--timeout"),
+        add_seconds(body, "idle_timeout_s", flags.idle_timeout, "--idle-timeout"),
+        add_seconds(body, "max_lifetime_s", flags.lifetime, "--max-lifetime")}) {
+    if (!added) return added.error();
+  }
+  const auto session =
+      flags.reuse
+          ? ask_object(client, "PUT", "v1/sessions/by-key/" + percent_encode_path(flags.key),
+                       dump_json(body))
+          : ask_object(client, "POST", "v1/sessions", dump_json(body));
+  if (!session) return session.error();
+  console.result(flags.as_json ? dump_json_pretty(*session) : json_text(*session, "session_id"));
+  return 0;
+}
+
+Result<int> exec_in_session(const GatewayClient& client, const SessionFlags& flags,
+                            Console& console) {
+  const auto request = exec_request(flags);
+  if (!request) return request.error();
+  const auto id = resolve_session(client, flags.id);
+  if (!id) return id.error();
+  SessionStream stream(client, console, {.quiet = flags.as_json, .notes = !flags.quiet});
+  const auto result = stream.run(session_path(*id), *request);
+  if (!result) return result.error();
+  if (flags.as_json) {
+    console.result(dump_json_pretty(*result));
+  } else if (const std::string note = json_text(*result, "note"); !note.empty()) {
+    console.note(note);
+  }
+  return result->value("exit_code", 1);
+}
+
+Result<int> interrupt_sessions(const GatewayClient& client, const SessionFlags& flags,
+                               Console& console) {
+  return act(client, flags, console, "POST", "/interrupt", "interrupted");
+}
+
+Result<int> restart_sessions(const GatewayClient& client, const SessionFlags& flags,
+                             Console& console) {
+  return act(client, flags, console, "POST", "/restart", "restarted");
+}
+
+Result<int> stop_sessions(const GatewayClient& client, const SessionFlags& flags,
+                          Console& console) {
+  return act(client, flags, console, "DELETE", "", "stopped");
+}
+
+}  // namespace perijove

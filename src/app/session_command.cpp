@@ -1,0 +1,148 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <utility>
+
+#include "app/commands.hpp"
+#include "app/session_actions.hpp"
+
+namespace perijove {
+namespace {
+
+void add_timeout(CLI::App& command, SessionFlags& flags, const char* description) {
+  command.add_option("--timeout", flags.timeout, description)->option_text("SECONDS");
+}
+
+void add_env(CLI::App& command, SessionFlags& flags, const char* description) {
+  command.add_option("--env", flags.env, description)
+      ->option_text("NAME=VALUE")
+      ->allow_extra_args(false);
+}
+
+void add_start_options(CLI::App& command, SessionFlags& flags) {
+  command
+      .add_option("KERNEL", flags.kernel,
+                  "Kernelspec or language of code that names none; absent: the default one")
+      ->option_text(" ");
+  command.add_option("--key", flags.key, "A name of your own for it, in place of the id")
+      ->option_text("NAME");
+  command.add_flag("--reuse", flags.reuse, "If a session of that key lives, take it as it is");
+  command
+      .add_option("--work-dir", flags.work_dir,
+                  "Its directory below the gateway's [sessions/KEY, or a new one]")
+      ->option_text("DIR");
+  add_env(command, flags, "A variable for its kernels; may be repeated");
+  add_timeout(command, flags,
+              "Seconds that each block may take by default; 0: no limit [the gateway's]");
+  command
+      .add_option("--idle-timeout", flags.idle_timeout,
+                  "End it when nothing has run for so long; 0: never [the gateway's]")
+      ->option_text("SECONDS");
+  command
+      .add_option("--max-lifetime", flags.lifetime,
+                  "End it so long after its beginning; 0: never [the gateway's]")
+      ->option_text("SECONDS");
+  command.footer(
+      "Kernels start when code of their language first comes. For example:\n"
+      "  perijove session start python --key report\n"
+      "  perijove session exec report -c 'x = 41'\n"
+      "  perijove session exec report -c 'print(x + 1)'\n"
+      "  perijove session stop report");
+}
+
+void add_exec_options(CLI::App& command, SessionFlags& flags) {
+  command
+      .add_option("FILE", flags.file,
+                  "A .py, .R, .sh, .js ... or .md file of yours; - is standard input")
+      ->option_text(" ");
+  command.add_option("-c,--code", flags.code, "The code itself")->option_text("CODE");
+  command
+      .add_option("-l,--language", flags.language,
+                  "The code's language [by the end of FILE, else the session's own]")
+      ->option_text("NAME");
+  command.add_flag("--markdown", flags.markdown,
+                   "Run the code blocks of a markdown text, each in the kernel of its language");
+  add_timeout(command, flags,
+              "Seconds that each block may take; it is then interrupted, and the exit code is 124. "
+              "0: no limit [the session's]");
+  add_env(command, flags, "A variable that is set while the code runs; may be repeated");
+  command.add_flag("--allow-errors", flags.allow_errors, "Go on after a block that failed");
+  command.add_flag("-q,--quiet", flags.quiet, "Only what the code prints, and errors");
+  command.footer(
+      "Variables stay for the next time. What the code prints comes as it is printed; Ctrl-C\n"
+      "interrupts the code. --json prints the whole result when it has ended.\n"
+      "The exit code is that of the code: 0, 1 for an exception, N for SystemExit(N);\n"
+      "124 out of time, 125 cancelled, 130 interrupted, 137 when the kernel died.");
+}
+
+}  // namespace
+
+void add_session_command(CLI::App& app, Action& action) {
+  CLI::App* const group = app.add_subcommand(
+      "session", "Sessions of a gateway that is running: code that keeps its state, and its files");
+  group->require_subcommand(1);
+  const auto add = [group, &action](const char* name, const char* description,
+                                    SessionAction* body) {
+    auto flags = std::make_shared<SessionFlags>();
+    CLI::App* const command = group->add_subcommand(name, description);
+    add_gateway_flags(*command, *flags);
+    command->callback([flags, body, &action] {
+      action = [flags, body] {
+        return run_on_gateway(*flags, [&](const GatewayClient& client, Console& console) {
+          return body(client, *flags, console);
+        });
+      };
+    });
+    return std::pair(command, flags);
+  };
+  const auto add_with_id = [&add](const char* name, const char* description, SessionAction* body) {
+    const auto added = add(name, description, body);
+    added.first->add_option("ID", added.second->id, "Id of a session, its beginning, or its key")
+        ->option_text(" ")
+        ->required();
+    return added;
+  };
+  const auto add_with_ids = [&add](const char* name, const char* description, SessionAction* body) {
+    const auto [command, flags] = add(name, description, body);
+    command->add_option("ID", flags->ids, "Ids of sessions, their beginnings, or keys")
+        ->option_text("...");
+    command->add_flag("--all", flags->all, "All sessions");
+  };
+
+  add("list", "Show what lives: id, key, kernel, state, directory", list_sessions);
+  const auto [start_command, start_flags] =
+      add("start", "Make a session and print its id", start_session);
+  add_start_options(*start_command, *start_flags);
+  add_with_id("show", "Show one session: its kernels, limits and directory", show_session);
+  const auto [exec_command, exec_flags] =
+      add_with_id("exec", "Run code in a session and show what it prints", exec_in_session);
+  add_exec_options(*exec_command, *exec_flags);
+  add_with_ids("interrupt", "Interrupt what they run; variables stay", interrupt_sessions);
+  add_with_ids("restart", "Start their kernels anew, without their variables", restart_sessions);
+  add_with_ids("stop", "End them; their directories stay", stop_sessions);
+
+  const auto [files_command, files_flags] =
+      add_with_id("files", "List the files of a session", list_session_files);
+  files_command->add_option("PATH", files_flags->path, "A directory in it; absent: the top")
+      ->option_text(" ");
+  files_command->add_flag("-r,--recursive", files_flags->recursive, "With all that is below");
+  const auto [get_command, get_flags] =
+      add_with_id("get", "Get a file from a session", get_session_file);
+  get_command->add_option("PATH", get_flags->path, "The file in the session")
+      ->option_text(" ")
+      ->required();
+  get_command
+      ->add_option("LOCAL", get_flags->local,
+                   "Where it goes: a name or a directory; - is standard output [its own name]")
+      ->option_text(" ");
+  const auto [put_command, put_flags] =
+      add_with_id("put", "Put a file into a session", put_session_file);
+  put_command->add_option("LOCAL", put_flags->local, "The file; - is standard input")
+      ->option_text(" ")
+      ->required();
+  put_command
+      ->add_option("PATH", put_flags->path,
+                   "Its name in the session, or a directory that ends in / [its own name]")
+      ->option_text(" ");
+}
+
+}  // namespace perijove

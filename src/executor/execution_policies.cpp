@@ -1,0 +1,239 @@
+// What a request or its session says about whether code runs at all, where, and how often: the part
+// of CodeExecution before and around its blocks.
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "code/format_result.hpp"
+#include "code/python_scripts.hpp"
+#include "code/result_json.hpp"
+#include "executor/code_execution.hpp"
+#include "executor/code_session.hpp"
+#include "executor/restricted.hpp"
+#include "protocol/code_blocks.hpp"
+#include "protocol/sha256.hpp"
+
+namespace perijove {
+namespace {
+
+using nlohmann::json;
+
+// As AutoGen names the file of a block that names none.
+std::string code_file_name(const std::string& language, const std::string& code) {
+  return "tmp_code_" + sha256_hex(code) + "." + (language == "python" ? "py" : language);
+}
+
+std::string fault_of(const BlockResult& block) {
+  if (block.status == CodeStatus::out_of_memory) return "oom";
+  if (block.status != CodeStatus::kernel_died) return {};
+  return block.error && block.error->type == "kernel_start_failed" ? "kernel_start_failed"
+                                                                   : "kernel_died";
+}
+
+}  // namespace
+
+// ---- answers of earlier requests ----
+
+bool CodeExecution::use_cached() {
+  if (!request_.policies.cache.wanted) {
+    ++session_.changes_;
+    return false;
+  }
+  cache_key_ = ResultCache::key(request_, session_.state_identity());
+  const CodeResult* const known = session_.cache_.find(cache_key_, session_.shard().now());
+  bool usable = known != nullptr;
+  for (std::size_t i = 0; usable && i < known->output_files.size(); ++i) {
+    const OutputFile& file = known->output_files[i];
+    const auto there = session_.directory().stat(file.path);
+    usable = there && there->size_bytes == file.size_bytes;
+  }
+  if (!usable) {
+    ++session_.changes_;
+    return false;
+  }
+  const auto self = shared_from_this();
+  const auto queued = result_.queued;
+  result_ = *known;
+  result_.execution_id = id_;
+  result_.queued = queued;
+  result_.duration = {};
+  result_.cached = true;
+  if (request_.policies.cache.mark) result_.output = "[CACHED RESULT]\n" + result_.output;
+  state_ = State::done;
+  emit("done", {{"result", perijove::to_json(result_)}});
+  event_log_->close();
+  session_.execution_done(self);
+  return true;
+}
+
+void CodeExecution::keep_for_cache() {
+  if (cache_key_.empty() || retries_ > 0) return;
+  session_.cache_.store(std::move(cache_key_), result_,
+                        session_.shard().now() + request_.policies.cache.kept);
+}
+
+// ---- before the first block ----
+
+void CodeExecution::admit() {
+  AdmissionRequest what{.blocks = {},
+                        .validation = request_.policies.validation,
+                        .approval = request_.policies.approval,
+                        .sanitize = session_.options().policies.sanitize};
+  if (!what.needed()) {
+    admitted({});
+    return;
+  }
+  what.blocks = request_.blocks;
+  for (CodeBlock& block : what.blocks) {
+    block.language = canonical_language(block.language);
+    if (block.language.empty()) block.language = session_.language_;
+  }
+  Admission::Hooks hooks;
+  hooks.on_ask = [this] {
+    emit("approval_request",
+         {{"code", fence_blocks(request_.blocks)},
+          {"wait_s", std::chrono::duration<double>(request_.policies.approval.wait).count()}});
+  };
+  hooks.done = [this](AdmissionVerdict verdict) {
+    const auto self = shared_from_this();
+    admission_.reset();
+    admitted(std::move(verdict));
+  };
+  admission_ = std::make_shared<Admission>(session_.shard(), session_.python_, std::move(what),
+                                           std::move(hooks));
+  admission_->begin();
+}
+
+void CodeExecution::admitted(AdmissionVerdict verdict) {
+  for (std::string& warning : verdict.warnings) {
+    emit("warning", {{"message", warning}});
+    result_.warnings.push_back(std::move(warning));
+  }
+  if (verdict.refusal) {
+    AdmissionVerdict::Refusal& why = *verdict.refusal;
+    block_ = why.block;
+    block_language_ = language_of_block();
+    BlockResult refused = refused_block(block_, block_language_, CodeStatus::denied,
+                                        std::move(why.type), why.message, std::move(why.hint));
+    refused.error->line = why.line;
+    refused.error->traceback = std::move(why.message);  // told as it is, without its type
+    end_block(std::move(refused));
+    finish();
+    return;
+  }
+  // The waiting for somebody's word is none of the code's time.
+  started_at_ = session_.shard().now();
+  result_.queued = std::chrono::duration_cast<std::chrono::milliseconds>(started_at_ - queued_at_);
+  set_request_timer();
+  next_block();
+}
+
+bool CodeExecution::approve(bool approved, std::string_view reason) {
+  return admission_ && admission_->answer(approved, reason);
+}
+
+// ---- blocks that no kernel runs ----
+
+bool CodeExecution::decided_by_policy() {
+  const SessionPolicies& policies = session_.options().policies;
+  const bool restricted = policies.restricted && block_language_ != "python";
+  if (!policies.allows(block_language_) || restricted) {
+    refuse_block(CodeStatus::rejected, "language_not_supported",
+                 restricted ? "restricted mode runs Python only, not " + block_language_
+                            : "'" + block_language_ + "' is none of this session's languages");
+    finish();
+    return true;
+  }
+  if (!policies.runs(block_language_)) {
+    save_block();
+    return true;
+  }
+  if (policies.restricted) run_restricted();
+  return policies.restricted;
+}
+
+void CodeExecution::refuse_unwritten(const Error& error) {
+  const bool outside =
+      error.code == Code::invalid_argument || error.code == Code::permission_denied;
+  refuse_block(CodeStatus::rejected, outside ? "path_outside_work_dir" : "file_not_written",
+               error.message);
+  finish();
+}
+
+void CodeExecution::save_block() {
+  auto written = write_files();
+  if (written && block_file_.empty()) {
+    block_file_ = code_file_name(block_language_, block_code_);
+    if (const auto saved = session_.directory().write(block_file_, block_code_); !saved) {
+      written = saved.error();
+    }
+  }
+  if (!written) {
+    refuse_unwritten(written.error());
+    return;
+  }
+  BlockResult saved{.index = block_, .language = block_language_, .code_file = block_file_};
+  saved.output = saved.stdout_text = "Code saved to " + block_file_ + "\n";
+  end_block(std::move(saved));
+  next_block();
+}
+
+void CodeExecution::run_restricted() {
+  if (const auto written = write_files(); !written) {
+    refuse_unwritten(written.error());
+    return;
+  }
+  emit("started", {{"block", block_}, {"language", block_language_}});
+  if (block_ == 0) result_.warnings.emplace_back(kRestrictedWarning);
+  constexpr std::chrono::seconds kLongest{3600};
+  const Duration limit = std::min<Duration>(request_.timeout.value_or(kLongest), kLongest);
+  const TimePoint begun = session_.shard().now();
+  json what = {{"code", block_code_},
+               {"output_max", OutputLog::kBytesMax / 64},
+               {"timeout", std::chrono::ceil<std::chrono::seconds>(limit).count()}};
+  if (const auto most = session_.options().policies.limits.memory_bytes_max) {
+    what["memory_mb"] = *most >> 20;
+  }
+  restricted_run_ = session_.python_.run(
+      kRestrictedScript, what, limit, [this, begun](const Result<json>& answer) {
+        const auto self = shared_from_this();
+        restricted_run_.reset();
+        BlockResult result = restricted_result(block_, answer);
+        result.code_file = block_file_;
+        result.duration =
+            std::chrono::duration_cast<std::chrono::milliseconds>(session_.shard().now() - begun);
+        stdout_log_.append(result.stdout_text);
+        if (!result.stdout_text.empty()) {
+          emit("stdout", {{"block", block_}, {"text", result.stdout_text}});
+        }
+        end_block(std::move(result));
+        after_block();
+      });
+}
+
+// ---- faults that are not the code's ----
+
+// All blocks again, from the first: what the earlier ones left went with the kernel.
+bool CodeExecution::try_again() {
+  const Retries& retries = request_.policies.retries;
+  if (cancelled_ || retries_ >= retries.max || result_.blocks.empty()) return false;
+  const std::string fault = fault_of(result_.blocks.back());
+  if (!retries.on.contains(fault)) return false;
+  ++retries_;
+  emit("retry", {{"attempt", retries_ + 1}, {"reason", fault}});
+  result_.warnings.push_back("attempt " + std::to_string(retries_) + " ended with " + fault +
+                             "; all blocks were run again");
+  result_.blocks.clear();
+  result_.output_files.clear();
+  result_.status = CodeStatus::ok;
+  result_.exit_code = 0;
+  result_.error.reset();
+  result_.note.clear();
+  kernel_ = nullptr;
+  block_ = 0;
+  next_block();
+  return true;
+}
+
+}  // namespace perijove

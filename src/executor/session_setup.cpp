@@ -1,0 +1,205 @@
+#include "executor/session_setup.hpp"
+
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/text.hpp"
+#include "code/python_scripts.hpp"
+#include "code/requirement.hpp"
+#include "protocol/json.hpp"
+
+namespace perijove {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::minutes kInstallTimeMax{10};
+constexpr std::chrono::minutes kTestTimeMax{1};
+// Packages of a session without a virtual environment: beside its work, not in the system's Python.
+constexpr const char* kPackagesDirectory = ".perijove/packages";
+
+void prepend_path(Environment& env, const std::string& name, const std::string& directory) {
+  std::string& path = env[name];
+  path = path.empty() ? directory : directory + ":" + path;
+}
+
+std::string all_output(const ProcessOutput& run) {
+  return std::string(trim(run.output + run.error_output));
+}
+
+}  // namespace
+
+SessionSetup::SessionSetup(Shard& shard, PythonHelper& python, const WorkDir& directory,
+                           SessionSetupOptions options, Environment env, std::string system_python,
+                           Done done)
+    : shard_(shard),
+      helper_(python),
+      directory_(directory),
+      options_(std::move(options)),
+      env_(std::move(env)),
+      system_python_(std::move(system_python)),
+      done_(std::move(done)) {}
+
+void SessionSetup::begin() {
+  boost::asio::post(shard_.loop(), [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->look_at_virtual_env();
+  });
+}
+
+std::string SessionSetup::python() const {
+  return options_.virtual_env.empty() ? system_python_ : options_.virtual_env + "/bin/python";
+}
+
+void SessionSetup::look_at_virtual_env() {
+  if (options_.virtual_env.empty()) {
+    make_module();
+    return;
+  }
+  if (access(python().c_str(), X_OK) != 0) {
+    fail(Code::not_found, "virtual_env '" + options_.virtual_env +
+                              "' is no Python environment: it has no bin/python that can be run; "
+                              "`python3 -m venv DIRECTORY` makes one");
+    return;
+  }
+  prepared_.env["PATH"] = env_["PATH"];
+  prepend_path(prepared_.env, "PATH", options_.virtual_env + "/bin");
+  prepared_.env["VIRTUAL_ENV"] = options_.virtual_env;
+  for (const auto& [name, value] : prepared_.env) env_[name] = value;
+  run({python(), "-c", "import ipykernel"}, kTestTimeMax, [this](const ProcessOutput& imported) {
+    if (imported.exit.code == 0) {
+      prepared_.interpreter = python();
+    } else {
+      prepared_.warnings.push_back(
+          "virtual_env '" + options_.virtual_env +
+          "' has no ipykernel: Python blocks run with the kernelspec's Python, shell blocks and "
+          "packages use the environment; `bin/pip install ipykernel` in it changes that");
+    }
+    make_module();
+  });
+}
+
+void SessionSetup::make_module() {
+  packages_ = options_.requirements;
+  if (!options_.has_functions()) {
+    install();
+    return;
+  }
+  const auto functions = parse_json(options_.functions);
+  running_ = helper_.run(
+      kFunctionsScript,
+      {{"functions", functions ? *functions : json::array()}, {"module", options_.module}},
+      kCheckTimeMax, [this](const Result<json>& answer) {
+        const auto self = shared_from_this();
+        if (!answer) {
+          fail(answer.error().code, answer.error().message);
+        } else {
+          take_module(*answer);
+        }
+      });
+}
+
+void SessionSetup::take_module(const json& answer) {
+  if (const auto errors = answer.find("errors"); errors != answer.end()) {
+    std::string message = "functions: ";
+    for (const json& each : *errors) {
+      if (each.contains("function") && each["function"].is_number_integer()) {
+        message += "number " + std::to_string(each["function"].get<int>()) + ": ";
+      }
+      message += each.value("message", std::string()) + "; ";
+    }
+    message.resize(message.size() - 2);
+    fail(Code::invalid_argument, message);
+    return;
+  }
+  const auto written =
+      directory_.write(options_.module + ".py", answer.value("module_source", std::string()));
+  if (!written) {
+    fail(written.error().code, written.error().message);
+    return;
+  }
+  prepared_.function_names = answer.value("names", std::vector<std::string>());
+  prepared_.function_stubs = answer.value("stubs", std::string());
+  prepared_.function_prompt = answer.value("prompt", std::string());
+  for (const std::string& each : answer.value("packages", std::vector<std::string>())) {
+    packages_.push_back(each);
+  }
+  install();
+}
+
+void SessionSetup::install() {
+  if (packages_.empty()) {
+    test_module();
+    return;
+  }
+  // Two, not three: at three pip does not even say why it failed.
+  std::vector<std::string> argv = {
+      python(), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input"};
+  if (options_.virtual_env.empty()) {
+    const std::string target = directory_.path() + "/" + kPackagesDirectory;
+    argv.insert(argv.end(), {"--target", target});
+    prepared_.env["PYTHONPATH"] = env_["PYTHONPATH"];
+    prepend_path(prepared_.env, "PYTHONPATH", target);
+  }
+  argv.emplace_back("--");
+  for (const std::string& each : packages_) {
+    const auto requirement = parse_requirement(each);
+    if (!requirement) {
+      fail(requirement.error().code, requirement.error().message);
+      return;
+    }
+    argv.push_back(requirement->text);
+  }
+  run(std::move(argv), kInstallTimeMax, [this](const ProcessOutput& run) {
+    if (run.exit.code == 0) {
+      for (const auto& [name, value] : prepared_.env) env_[name] = value;
+      test_module();
+    } else {
+      fail(Code::failed_precondition, "Pip install failed. " + all_output(run));
+    }
+  });
+}
+
+void SessionSetup::test_module() {
+  if (!options_.has_functions()) {
+    finish();
+    return;
+  }
+  run({python(), options_.module + ".py"}, kTestTimeMax, [this](const ProcessOutput& run) {
+    if (run.exit.code == 0) {
+      finish();
+    } else {
+      fail(Code::invalid_argument, "Functions failed to load: " + all_output(run));
+    }
+  });
+}
+
+void SessionSetup::run(std::vector<std::string> argv, Duration time_max,
+                       std::function<void(const ProcessOutput&)> next) {
+  SpawnRequest spawn;
+  spawn.argv = std::move(argv);
+  spawn.env = env_;
+  spawn.work_dir = directory_.path();
+  running_ =
+      run_process(shard_, spawn, {.time_max = time_max, .output_bytes_max = std::size_t{16} << 20},
+                  [this, next = std::move(next)](const Result<ProcessOutput>& run) {
+                    const auto self = shared_from_this();
+                    if (run) {
+                      next(*run);
+                    } else {
+                      fail(run.error().code, run.error().message);
+                    }
+                  });
+}
+
+void SessionSetup::fail(Code code, std::string message) {
+  if (auto done = std::exchange(done_, nullptr)) done(Error{code, std::move(message)});
+}
+
+void SessionSetup::finish() {
+  if (auto done = std::exchange(done_, nullptr)) done(std::move(prepared_));
+}
+
+}  // namespace perijove

@@ -1,0 +1,53 @@
+# Installs Perijove below WORK, builds this folder against what was installed, and runs it.
+#
+# cmake -DBUILD=<Perijove's build> -DWORK=<directory> -DGENERATOR=... -DCOMPILER=... -P run.cmake
+set(prefix ${WORK}/prefix)
+file(REMOVE_RECURSE ${WORK})
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE out)
+  if(NOT code EQUAL 0)
+    message(FATAL_ERROR "${ARGN}\nended with ${code}:\n${out}")
+  endif()
+  set(out "${out}" PARENT_SCOPE)
+endfunction()
+
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
+foreach(file bin/perijove include/perijove/executor.hpp include/perijove/version.hpp)
+  if(NOT EXISTS ${prefix}/${file})
+    message(FATAL_ERROR "${file} was not installed")
+  endif()
+endforeach()
+
+# Nothing but the public API leaves the library.
+file(GLOB_RECURSE libraries ${prefix}/*/libperijove.so)
+foreach(library ${libraries})
+  run(nm -D --defined-only -C ${library})
+  string(REGEX MATCHALL "[^\n]+" symbols "${out}")
+  set(inside ${symbols})
+  list(FILTER inside EXCLUDE REGEX
+       " perijove::(Executor::|to_string\\(|exit_code\\(|http_status\\()")
+  if(NOT symbols OR inside)
+    message(FATAL_ERROR "${library} shows what is not public: ${inside}")
+  endif()
+endforeach()
+
+# As a package of CMake, and as pkg-config tells.
+run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR} -B ${WORK}/build -G ${GENERATOR}
+    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_BUILD_TYPE=Release)
+run(${CMAKE_COMMAND} --build ${WORK}/build)
+file(GLOB_RECURSE pc ${prefix}/perijove.pc)
+cmake_path(GET pc PARENT_PATH pc_dir)
+run(${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${pc_dir} pkg-config --cflags --libs perijove)
+separate_arguments(flags UNIX_COMMAND "${out}")
+run(${COMPILER} -fsyntax-only ${flags} ${CMAKE_CURRENT_LIST_DIR}/main.cpp)
+
+execute_process(COMMAND ${WORK}/build/consumer WORKING_DIRECTORY ${WORK}
+                RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE errors)
+if(errors MATCHES "python3' not found")
+  message("SKIPPED: no Python kernel: ${errors}")
+  return()
+endif()
+if(NOT code EQUAL 0 OR NOT out STREQUAL "42\n")
+  message(FATAL_ERROR "the consumer ended with ${code} and printed '${out}': ${errors}")
+endif()

@@ -1,0 +1,396 @@
+"""What requests and sessions say about whether, where and how often code runs."""
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+import zipfile
+
+from gateway import WithGateway, wait_until
+
+
+class WithSessions(WithGateway):
+    def ask(self, method, path, status, body=None):
+        got, _, answer = self.gateway.request(method, path, body)
+        if isinstance(answer, bytes) and answer:
+            answer = json.loads(answer)  # application/problem+json
+        self.assertEqual(got, status, answer)
+        return answer
+
+    def session(self, status=201, **body):
+        answer = self.ask("POST", "/v1/sessions", status, {"kernel": "python3", **body})
+        if status == 201:
+            self.addCleanup(self.gateway.request, "DELETE", f"/v1/sessions/{answer['session_id']}")
+        return answer
+
+    def begin(self, session, code, **body):
+        """The id of an execution that goes on by itself."""
+        what = {"code": code} if isinstance(code, str) else {"blocks": code}
+        return self.ask("POST", f"/v1/sessions/{session['session_id']}/execute", 202,
+                        {**what, "mode": "async", **body})["execution_id"]
+
+    def run_code(self, session, code, **body):
+        return self.wait(self.begin(session, code, **body))
+
+    def wait(self, execution):
+        return self.ask("GET", f"/v1/executions/{execution}?wait_s=60", 200)
+
+    def events(self, execution, kind):
+        _, _, text = self.gateway.request("GET", f"/v1/executions/{execution}/events")
+        lines = text.decode() if isinstance(text, bytes) else text
+        return [event for event in map(json.loads, lines.splitlines()) if event["type"] == kind]
+
+    def directory(self, session):
+        return pathlib.Path(session["work_dir"])
+
+
+class Validation(WithSessions):
+    def test_denied_code_is_not_run_nor_is_any_other_block(self):
+        session = self.session()
+        result = self.run_code(session, [{"code": "open('made', 'w')"},
+                                         {"code": "x = 1\nfrom os import system"}],
+                               policy={"validate": "deny", "profile": "strict"})
+        self.assertEqual((result["status"], result["exit_code"]), ("denied", 1))
+        self.assertEqual((result["error"]["type"], result["error"]["block"]),
+                         ("validation_failed", 0))
+        self.assertFalse((self.directory(session) / "made").exists())
+        result = self.run_code(session, "x = 1\nfrom os import system",
+                               policy={"validate": "deny", "profile": "strict"})
+        self.assertEqual(result["error"]["line"], 2)
+        self.assertEqual(self.ask("GET", f"/v1/sessions/{session['session_id']}", 200)["kernels"], [])
+
+    def test_a_warning_runs_the_code_and_tells(self):
+        result = self.run_code(self.session(), "import subprocess\nprint(1)",
+                               policy={"validate": "warn", "profile": "strict"})
+        self.assertEqual((result["status"], result["stdout"]), ("ok", "1\n"))
+        self.assertRegex(json.dumps(result["warnings"]), "block 0: Line 1: ")
+
+    def test_lists_of_patterns_are_profiles_too(self):
+        session = self.session(policy={"validate": "deny", "profile": "guide"})
+        self.assertEqual(self.run_code(session, "import os")["status"], "denied")
+        self.assertEqual(self.run_code(session, "print(2)")["stdout"], "2\n")
+        self.assertEqual(self.run_code(session, "import os", policy={"validate": "off"})["status"], "ok")
+
+    def test_files_that_a_block_brings_are_looked_at(self):
+        result = self.run_code(self.session(), [{"files": {"main.py": "import helper",
+                                                           "helper.py": "eval('1')"},
+                                                 "entry_point": "main.py"}],
+                               policy={"validate": "deny", "profile": "standard"})
+        self.assertEqual(result["status"], "denied")
+
+    def test_shell_blocks_are_sanitized(self):  # L16
+        session = self.session(sanitize=True)
+        result = self.run_code(session, [{"language": "sh", "code": "rm -rf /tmp/nothing"}])
+        self.assertEqual((result["status"], result["error"]["type"]), ("denied", "validation_failed"))
+        self.assertRegex(result["error"]["message"], "^Potentially dangerous command detected: ")
+
+    def test_unknown_profiles_are_refused_at_once(self):
+        session = self.session()
+        problem = self.ask("POST", f"/v1/sessions/{session['session_id']}/execute", 400,
+                           {"code": "1", "policy": {"validate": "deny", "profile": "strickt"}})
+        self.assertIn("did you mean 'strict'?", problem["detail"])
+
+
+class Approval(WithSessions):
+    def asked(self, execution):
+        wait_until(lambda: self.ask("GET", f"/v1/executions/{execution}", 200).get("waits_for")
+                   == "approval", "the question")
+
+    def approve(self, execution, status=204, **body):
+        return self.ask("POST", f"/v1/executions/{execution}/approve", status, body)
+
+    def test_approved_code_runs(self):  # H32 U08
+        execution = self.begin(self.session(), "print(1)", approval={"required": True})
+        self.asked(execution)
+        self.approve(execution, approved=True)
+        self.assertEqual(self.wait(execution)["stdout"], "1\n")
+        self.approve(execution, 409, approved=True)
+
+    def test_the_code_is_shown_in_fences_and_a_no_is_told(self):  # H32
+        execution = self.begin(self.session(), [{"language": "python", "code": "x = 1"},
+                                                {"language": "sh", "code": "ls"}],
+                               approval={"required": True})
+        self.asked(execution)
+        self.approve(execution, 400, approved="yes")
+        self.approve(execution, approved=False, reason="too risky")
+        result = self.wait(execution)
+        self.assertEqual((result["status"], result["exit_code"], result["error"]["type"]),
+                         ("denied", 1, "not_approved"))
+        self.assertEqual(result["output"].rstrip(),
+                         "Code execution was not approved. Reason: too risky")
+        self.assertEqual(self.events(execution, "approval_request")[0]["code"],
+                         "```python\nx = 1\n```\n\n```sh\nls\n```")
+
+    def test_no_answer_is_a_no(self):
+        result = self.run_code(self.session(), "1", approval={"required": True, "wait_s": 0.2})
+        self.assertEqual(result["status"], "denied")
+        self.assertIn("nobody approved it within 200 ms", result["error"]["message"])
+
+    def test_a_cancelled_question_runs_nothing(self):
+        execution = self.begin(self.session(), "1", approval={"required": True})
+        self.asked(execution)
+        self.ask("POST", f"/v1/executions/{execution}/cancel", 202)
+        self.assertEqual(self.wait(execution)["status"], "cancelled")
+
+
+class Again(WithSessions):
+    DIES_ONCE = """
+import os, pathlib
+seen = pathlib.Path("seen")
+if not seen.exists():
+    seen.touch()
+    os.kill(os.getpid(), 9)
+print("second")
+"""
+
+    def test_a_kernel_that_died_is_tried_again(self):
+        result = self.run_code(self.session(), self.DIES_ONCE, retries={"max": 1})
+        self.assertEqual((result["status"], result["stdout"]), ("ok", "second\n"))
+        self.assertFalse(result["state"]["kept"])
+        self.assertIn("attempt 1 ended with kernel_died", json.dumps(result["warnings"]))
+
+    def test_without_retries_and_for_errors_of_the_code_nothing_runs_twice(self):
+        session = self.session()
+        self.assertEqual(self.run_code(session, self.DIES_ONCE)["status"], "kernel_died")
+        result = self.run_code(session, "open('count', 'a').write('x'); 1/0", retries={"max": 3})
+        self.assertEqual(result["status"], "error")
+        self.assertEqual((self.directory(session) / "count").read_text(), "x")
+        self.ask("POST", f"/v1/sessions/{session['session_id']}/execute", 400,
+                 {"code": "1", "retries": {"max": 1, "on": ["error"]}})
+
+    def test_pure_code_is_answered_from_the_cache(self):  # H16
+        session = self.session()
+        code = "open('count', 'a').write('x'); print(1)"
+        cache = {"key": "auto", "pure": True}
+        first = self.run_code(session, code, cache=cache)
+        again = self.run_code(session, code, cache={**cache, "mark": True})
+        self.assertEqual((first["state"]["cached"], again["state"]["cached"]), (False, True))
+        self.assertEqual(again["output"], "[CACHED RESULT]\n1\n")
+        self.assertNotEqual(first["execution_id"], again["execution_id"])
+        self.assertEqual((self.directory(session) / "count").read_text(), "x")
+        other = self.run_code(session, code, cache={**cache, "key": "mine"})
+        self.assertFalse(other["state"]["cached"])
+
+    def test_an_answer_whose_files_have_changed_is_not_used(self):
+        session = self.session()
+        code = "open('made', 'w').write('x')"
+        for _ in range(2):
+            self.assertFalse(self.run_code(session, code, cache={"pure": True})["state"]["cached"])
+            (self.directory(session) / "made").unlink()
+
+    def test_code_that_may_depend_on_state_is_run_unless_the_kernels_are_fresh(self):  # H16
+        session = self.session()
+        cache = {"key": "auto"}
+        self.assertFalse(self.run_code(session, "print(3)", cache=cache)["state"]["cached"])
+        self.assertFalse(self.run_code(session, "print(3)", cache=cache)["state"]["cached"])
+        self.ask("POST", f"/v1/sessions/{session['session_id']}/restart", 200)
+        self.assertTrue(self.run_code(session, "print(3)", cache=cache)["state"]["cached"])
+
+    def test_old_answers_are_not_used(self):
+        session = self.session()
+        for _ in range(2):
+            result = self.run_code(session, "print(4)", cache={"pure": True, "ttl_s": 0})
+            self.assertFalse(result["state"]["cached"])
+
+
+class Languages(WithSessions):
+    def test_only_the_languages_of_the_session_run(self):  # L06
+        session = self.session(languages=["py"])
+        self.assertEqual(self.run_code(session, "print(1)")["status"], "ok")
+        result = self.run_code(session, [{"language": "bash", "code": "ls"},
+                                         {"language": "python", "code": "open('no', 'w')"}])
+        self.assertEqual((result["status"], result["error"]["type"]),
+                         ("rejected", "language_not_supported"))
+        self.assertFalse((self.directory(session) / "no").exists())
+
+    def test_a_language_is_given_a_kernel(self):  # J06
+        session = self.session(languages={"python": {}, "bash": {"kernel": "perijove-echo"}})
+        result = self.run_code(session, [{"language": "sh", "code": "print hello"}])
+        self.assertEqual(result["status"], "ok", result)
+
+    def test_languages_that_are_saved_are_not_run(self):  # L10 U11
+        session = self.session(execution_policies={"html": False, "python": False})
+        result = self.run_code(session, [{"language": "html", "code": "<p>x"},
+                                         {"language": "python", "code": "# filename: a.py\n1/0"}])
+        self.assertEqual((result["status"], len(result["blocks"])), ("ok", 2))
+        saved = result["blocks"][0]["code_file"]
+        self.assertRegex(saved, r"^tmp_code_[0-9a-f]{64}\.html$")
+        self.assertEqual((self.directory(session) / saved).read_text(), "<p>x")
+        self.assertEqual(result["output"], f"Code saved to {saved}\nCode saved to a.py\n")
+
+    def test_pip_is_silent_and_the_saved_code_is_what_came(self):  # L14
+        session = self.session(env={"PATH": f"{self.fake_pip()}:{os.environ['PATH']}"})
+        code = "# filename: a.py\n!pip install thing\n"
+        self.assertEqual(self.run_code(session, code)["stdout"].split(), ["install", "-qqq", "thing"])
+        self.assertEqual((self.directory(session) / "a.py").read_text(), code)
+        result = self.run_code(session, code, output={"silence_pip": False})
+        self.assertEqual(result["stdout"].split(), ["install", "thing"])
+
+    def fake_pip(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        pip = pathlib.Path(directory.name) / "pip"
+        pip.write_text('#!/bin/sh\necho "$@"\n')
+        pip.chmod(0o755)
+        return directory.name
+
+
+class Restricted(WithSessions):
+    def setUp(self):
+        self.restricted = self.session(mode="restricted")
+
+    def run_restricted(self, code, **more):
+        return self.run_code(self.restricted, code, **more)
+
+    def test_it_says_that_it_is_advisory(self):  # R06
+        self.assertEqual(self.restricted["policies"]["isolation"], "advisory")
+        self.assertIn("advisory", json.dumps(self.run_restricted("print(1)")["warnings"]))
+
+    def test_plain_code_runs_without_a_kernel(self):  # R02 R03 R05
+        result = self.run_restricted("d = {'a': [1, 2]}\nd['a'] += [3]\n"
+                                     "print(sum(x for x in d['a']), len(d))")
+        self.assertEqual((result["status"], result["stdout"]), ("ok", "6 1\n"))
+        session = self.ask("GET", f"/v1/sessions/{self.restricted['session_id']}", 200)
+        self.assertEqual(session["kernels"], [])
+
+    def test_refused_code_answers_its_reasons(self):  # R01 R02
+        result = self.run_restricted("import os\nopen('x')\nx._y")
+        self.assertEqual((result["status"], result["exit_code"]), ("error", 1))
+        self.assertEqual(result["output"].splitlines(),
+                         ["Line 1: Import statements are not allowed.",
+                          "Line 2: Open calls are not allowed.",
+                          'Line 3: "_y" is an invalid attribute name because it starts with "_".'])
+        self.assertEqual(result["error"]["line"], 1)
+
+    def test_what_was_printed_before_an_error_is_kept(self):  # R03
+        result = self.run_restricted("print('before')\nx = 1 / 0")
+        self.assertEqual((result["stdout"], result["error"]["type"], result["error"]["line"]),
+                         ("before\n", "ZeroDivisionError", 2))
+
+    def test_its_time_is_limited(self):  # R04
+        result = self.run_restricted("while True: pass", timeout=1)
+        self.assertEqual((result["status"], result["exit_code"]), ("timeout", 124))
+        self.assertEqual(self.restricted["timeout_s"], 5)
+
+    def test_it_can_be_cancelled(self):
+        execution = self.begin(self.restricted, "while True: pass", timeout=60)
+        wait_until(lambda: self.ask("GET", f"/v1/executions/{execution}", 200)["status"] == "running",
+                   "its start")
+        self.ask("POST", f"/v1/executions/{execution}/cancel", 202)
+        self.assertEqual(self.wait(execution)["status"], "cancelled")
+
+    def test_there_is_no_kernel_to_get_around_it(self):
+        path = f"/v1/sessions/{self.restricted['session_id']}"
+        for method, rest, body in (("POST", "/evaluate", {"expressions": {"x": "open('/etc/passwd')"}}),
+                                   ("GET", "/variables", None)):
+            status, _, _ = self.gateway.request(method, path + rest, body)
+            self.assertGreaterEqual(status, 400)
+        self.assertEqual(self.ask("GET", path, 200)["kernels"], [])
+
+    def test_other_languages_are_refused(self):
+        self.assertEqual(self.run_restricted([{"language": "sh", "code": "ls"}])["error"]["type"],
+                         "language_not_supported")
+
+
+class Profiles(WithSessions):
+    def test_a_profile_limits_memory_time_and_processors(self):  # H14
+        session = self.session(profile="simple")
+        self.assertEqual(session["timeout_s"], 30)
+        self.assertEqual(session["policies"]["limits"],
+                         {"memory_bytes": 256 << 20, "cpu_time_s": None, "processors": 1})
+        result = self.run_code(session, "import os, resource\n"
+                                        "print(resource.getrlimit(resource.RLIMIT_DATA)[0] >> 20,"
+                                        " len(os.sched_getaffinity(0)))")
+        self.assertEqual(result["stdout"], "256 1\n")
+
+    def test_code_over_its_memory_gets_a_memory_error_and_the_session_lives(self):  # L07 H25
+        session = self.session(limits={"memory_bytes": 300 << 20})
+        result = self.run_code(session, "x = bytearray(400 << 20)")
+        self.assertEqual(result["error"]["type"], "MemoryError")
+        self.assertEqual(self.run_code(session, "print(1)")["stdout"], "1\n")
+
+    def test_unknown_profiles_are_told_what_there_is(self):
+        self.assertIn("did you mean 'simple'?", self.session(400, profile="simpel")["detail"])
+
+
+class Setup(WithSessions):
+    ADD = 'def add(a: int, b: int) -> int:\n    """Adds."""\n    return a + b\n'
+
+    def test_functions_can_be_imported(self):  # L03 H28
+        session = self.session(functions=[self.ADD], functions_module="mine")
+        self.assertEqual(session["functions"], ["add"])
+        self.assertIn("`mine`", session["function_prompt"])
+        self.assertEqual(self.run_code(session, "from mine import add; print(add(1, 2))")["stdout"],
+                         "3\n")
+
+    def test_functions_that_do_not_load_make_no_session(self):  # L03
+        for functions, words in (
+                ([{"source": "def f(): pass", "global_imports": ["no_such_module"]}],
+                 "Functions failed to load: .*no_such_module"),
+                (["def f(:"], "Could not compile function"),
+                (["x = 1"], "must contain exactly one function")):
+            problem = self.session(400, functions=functions)
+            self.assertEqual(problem["code"], "setup_failed")
+            self.assertRegex(problem["detail"].replace("\n", " "), words)
+        self.assertEqual(self.session(400, functions=[self.ADD], functions_module="not a name")["code"],
+                         "setup_failed")
+
+    def wheels(self):
+        """A directory with the wheel of a package that is nowhere else."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        name = "perijove_test_package-1.0"
+        info = f"{name}.dist-info"
+        with zipfile.ZipFile(f"{directory.name}/{name}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr("perijove_test_package.py", "VALUE = 42\n")
+            wheel.writestr(f"{info}/METADATA",
+                           "Metadata-Version: 2.1\nName: perijove-test-package\nVersion: 1.0\n")
+            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\n"
+                                            "Root-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{info}/RECORD", "")
+        return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": directory.name}
+
+    def test_requirements_are_installed_for_the_session_alone(self):  # L03 D08
+        if subprocess.run(["/usr/bin/python3", "-m", "pip", "--version"],
+                          capture_output=True, check=False).returncode:
+            self.skipTest("/usr/bin/python3 has no pip")
+        env = self.wheels()
+        session = self.session(requirements=["perijove-test-package"], env=env)
+        code = "import perijove_test_package as p; print(p.VALUE)"
+        self.assertEqual(self.run_code(session, code)["stdout"], "42\n")
+        self.assertEqual(self.run_code(self.session(), code)["error"]["type"], "ModuleNotFoundError")
+        problem = self.session(400, requirements=["perijove-no-such-package"], env=env)
+        self.assertRegex(problem["detail"], "^Pip install failed. ")
+        self.assertIn("perijove-no-such-package", problem["detail"])
+        self.assertEqual(self.session(400, requirements=["--index-url=x"])["code"],
+                         "validation_failed")
+
+    def test_a_virtual_environment_comes_first(self):  # L05
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", directory.name], check=True)
+        session = self.session(virtual_env=directory.name)
+        self.assertIn("has no ipykernel", json.dumps(session["warnings"]))
+        result = self.run_code(session, "import os; print(os.environ['VIRTUAL_ENV'],"
+                                        " os.environ['PATH'].split(':')[0])")
+        self.assertEqual(result["stdout"], f"{directory.name} {directory.name}/bin\n")
+
+    def test_a_virtual_environment_with_ipykernel_runs_the_kernel(self):  # L05
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", "--system-site-packages",
+                        directory.name], check=True)
+        session = self.session(virtual_env=directory.name)
+        self.assertEqual(session["warnings"], [])
+        result = self.run_code(session, "import sys; print(sys.prefix)")
+        self.assertEqual(result["stdout"], f"{directory.name}\n")
+
+    def test_a_directory_that_is_no_environment_is_refused(self):
+        self.assertIn("is no Python environment", self.session(400, virtual_env="/tmp")["detail"])
+        self.assertEqual(self.session(400, virtual_env="venv")["code"], "validation_failed")
+
+
+if __name__ == "__main__":
+    unittest.main()
