@@ -137,7 +137,7 @@ class RunParameters(RunSteps, CliTestCase):
         self.write("deep.json", '{"a": {"b": 1}}')
         for options, words in (
                 (["--params-file", "gone.json"], "gone.json"),
-                (["--params-file", "list.json"], "must hold a JSON object"),
+                (["--params-file", "list.json"], "must be a JSON object"),
                 (["--params-file", "deep.json"], "'a' must be a string"),
                 (["-p", "a"], "--parameter"),
         ):

@@ -2,9 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include <array>
-#include <cstdio>
-
+#include "support/run_program.hpp"
 #include "support/temp_dir.hpp"
 
 namespace perijove {
@@ -17,32 +15,27 @@ using Variables = std::map<std::string, std::string>;
 // What the interpreter prints when it runs the code that sets, `between`, the code that puts back,
 // and `after`.
 std::string run(const Variables& variables, std::string_view language,
-                const std::string& interpreter, const std::string& between,
+                const std::vector<std::string>& interpreter, const std::string& between,
                 const std::string& after) {
   const auto set = environment_code(variables, language, EnvironmentStep::set);
   const auto restore = environment_code(variables, language, EnvironmentStep::restore);
   EXPECT_TRUE(set && restore);
   const testing::TempDir temp;
   temp.write("program", *set + "\n" + between + "\n" + *restore + "\n" + after + "\n");
-  const std::string command =
-      "env -i PATH=/usr/bin:/bin HAD=before " + interpreter + " " + temp.str() + "/program 2>&1";
-  std::string printed;
-  FILE* const pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return "popen failed";
-  std::array<char, 4096> buffer;
-  for (std::size_t got = 0; (got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-    printed.append(buffer.data(), got);
-  }
-  EXPECT_EQ(pclose(pipe), 0) << printed;
-  return printed;
+  std::vector<std::string> argv = interpreter;
+  argv.push_back(temp.str() + "/program");
+  const testing::ProgramEnd end = testing::run_program(
+      {.argv = argv, .env = {{"PATH", "/usr/bin:/bin"}, {"HAD", "before"}}, .work_dir = "/"});
+  EXPECT_TRUE(end.ok) << end.output;
+  return end.output;
 }
 
 std::string python(const Variables& variables, const std::string& between,
                    const std::string& after) {
-  return run(variables, "python", "/usr/bin/python3", between, after);
+  return run(variables, "python", {"/usr/bin/python3"}, between, after);
 }
 std::string bash(const Variables& variables, const std::string& between, const std::string& after) {
-  return run(variables, "bash", "/bin/bash -u", between, after);
+  return run(variables, "bash", {"/bin/bash", "-u"}, between, after);
 }
 
 const char kNasty[] = "a 'b' \"c\" \\d $HOME `e` \n\t\x01 \xc3\xa4 \xf0\x9f\x98\x80 %s {f}";
@@ -75,7 +68,7 @@ TEST(RequestEnvironment, LeavesNoNameBehind) {
 }
 
 TEST(RequestEnvironment, BashKeepsAVariableOfItsOwnToItself) {
-  EXPECT_EQ(run({{"OWN", "new"}}, "bash", "/bin/bash -c 'OWN=mine; . \"$0\"'", "printenv OWN",
+  EXPECT_EQ(run({{"OWN", "new"}}, "bash", {"/bin/bash", "-c", "OWN=mine; . \"$0\""}, "printenv OWN",
                 "echo $OWN; printenv OWN || echo not exported"),
             "new\nmine\nnot exported\n");
 }

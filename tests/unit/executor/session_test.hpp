@@ -14,6 +14,7 @@
 #include "provision/local/local_provisioner.hpp"
 #include "support/loop.hpp"
 #include "support/processes.hpp"
+#include "support/run_program.hpp"
 #include "support/temp_dir.hpp"
 
 namespace perijove {
@@ -175,7 +176,9 @@ class PythonSessionTest : public SessionTest {
  protected:
   void SetUp() override {
     static const bool there =
-        std::system("/usr/bin/python3 -c 'import ipykernel' 2>/dev/null") == 0;
+        testing::run_program(
+            {.argv = {"/usr/bin/python3", "-c", "import ipykernel"}, .env = {}, .work_dir = "/"})
+            .ok;
     if (!there) GTEST_SKIP() << "/usr/bin/python3 has no ipykernel";
     install("python3", "python",
             {"/usr/bin/python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"}, "signal");
