@@ -64,7 +64,7 @@ TEST(RequestEnvironment, LeavesNoNameBehind) {
                    "print([n for n in globals() if not n.startswith('__') and n != 'os'],\n"
                    "      [n for n in vars(os) if 'perijove' in n])"),
             "[] []\n");
-  EXPECT_EQ(bash({{"X", "1"}}, "", "compgen -v | grep -i perijove; true"), "");
+  EXPECT_EQ(bash({{"X", "1"}}, "", "compgen -v | grep -i _perijove; true"), "");
 }
 
 TEST(RequestEnvironment, BashKeepsAVariableOfItsOwnToItself) {
