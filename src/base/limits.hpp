@@ -15,6 +15,8 @@ inline constexpr int kZmqSocketsMax = 65'536;
 
 /// Messages that one kernel may hand over before the others on its shard get their turn.
 inline constexpr int kMessagesPerTurn = 256;
+/// The same in bytes; the message that passes it is the last of its turn.
+inline constexpr std::size_t kBytesPerTurn = std::size_t{1} * 1024 * 1024;
 
 /// A message up to this size is copied into one block; a larger one keeps its frames. A copy of
 /// 16 KiB costs less than what the bookkeeping of foreign frames does.

@@ -64,7 +64,11 @@ struct ZmqSocket::Receiver : std::enable_shared_from_this<Receiver> {
   void turn() {
     if (closed) return;
     int budget = limits::kMessagesPerTurn;
-    while (budget > 0 && receive()) --budget;
+    turn_bytes = 0;
+    while (budget > 0 && receive()) {
+      // What is large is handed on at once: its readers then have it before it is put by for them.
+      budget = turn_bytes < limits::kBytesPerTurn ? budget - 1 : 0;
+    }
     if (closed) return;
     refused = false;
     on_turn_end();
@@ -106,10 +110,13 @@ struct ZmqSocket::Receiver : std::enable_shared_from_this<Receiver> {
         frames.clear();
         return false;
       }
+      turn_bytes += frame.size();
     } while (frames.back().more());
     on_message(frames);
     return !closed;
   }
+
+  std::size_t turn_bytes = 0;  // received in this turn
 
   Shard& shard;
   zmq::socket_t socket;

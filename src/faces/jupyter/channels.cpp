@@ -116,8 +116,10 @@ class ChannelsSession final : public KernelListener,
       if (frame.head.size() <= limits::kCopyMessageBytesMax) {
         stream.append(frame.head);
       } else {
-        const SharedBytes head = SharedBytes::own(std::move(frame.head));
-        stream.append(head.view(), std::make_shared<SharedBytes>(head));
+        // With its message, which the journal then does not put by on disk while it is being sent.
+        const auto owner = std::make_shared<const std::pair<std::string, MessagePtr>>(
+            std::move(frame.head), message);
+        stream.append(owner->first, owner);
       }
     }
     for (const ByteView buffer : message->buffers()) append(buffer);
