@@ -320,7 +320,7 @@ void NotebookJob::step_done() {
     // It ran without a kernel, or not at all.
     for (const auto& [name, text] : {std::pair("stdout", step.block()->stdout_text),
                                      std::pair("stderr", step.block()->stderr_text)}) {
-      if (!text.empty()) step.outputs.push_back(StreamOutput{name, text});
+      if (!text.empty()) step.outputs.emplace_back(StreamOutput{name, text});
     }
   }
   state_kept_ = step.result.state_kept;

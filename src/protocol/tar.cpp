@@ -46,7 +46,7 @@ void put_octal(char (&field)[kSize], std::uint64_t value) {
 
 template <std::size_t kSize>
 void put_text(char (&field)[kSize], std::string_view text) {
-  std::memcpy(field, text.data(), std::min(text.size(), kSize));
+  std::copy_n(text.data(), std::min(text.size(), kSize), field);
 }
 
 std::string block_of(std::string_view prefix, std::string_view name, char type, std::uint64_t size,

@@ -153,7 +153,8 @@ class Files(unittest.TestCase):
         self.assertEqual(f'"{digest.hexdigest()}"', response.headers["ETag"])
         status = pathlib.Path(f"/proc/{self.gateway.pid}/status").read_text()
         peak = int(status.partition("VmHWM:")[2].split()[0])
-        self.assertLess(peak, 150 << 10, "kB at most")
+        if not os.environ.get("PERIJOVE_SANITIZED"):  # AddressSanitizer keeps what was freed
+            self.assertLess(peak, 150 << 10, "kB at most")
 
     def test_a_reader_that_leaves_leaves_nothing_open(self):
         with open(self.directory / "large", "wb") as file:
