@@ -119,8 +119,8 @@ void BlockRunner::run(std::string_view code, const BlockOptions& options, Done d
   earlier_.push_back({msg_id, current_->collector});
 
   current_->allow_input = options.allow_input && events_.on_input != nullptr;
-  // Blocks come one by one, so there is nothing to stop; but an ipykernel that is told to skips what
-  // comes just after an error, too.
+  // Blocks come one by one, so there is nothing to stop; but an ipykernel that is told to skips
+  // what comes just after an error, too.
   nlohmann::json content = {{"code", code},
                             {"silent", options.silent},
                             {"store_history", options.store_history && !options.silent},
@@ -216,6 +216,9 @@ void BlockRunner::receive(const MessagePtr& message) {
 }
 
 void BlockRunner::receive_output(std::string_view type, std::string_view parent, ByteView content) {
+  // Read once, however many are to have it.
+  const auto stream = type == "stream" ? read_stream(content) : std::nullopt;
+  if (type == "stream" && !stream) return;
   bool ours = false;
   for (const Record& record : earlier_) {
     // A later block may update what an earlier one displayed, and a thread prints on when its block
@@ -224,11 +227,16 @@ void BlockRunner::receive_output(std::string_view type, std::string_view parent,
     if (!addressed && type != "update_display_data") continue;
     ours = ours || addressed;
     const auto collector = record.collector.lock();
-    const bool changed = collector && collector->add(type, content);
+    const bool changed =
+        collector && (stream ? collector->add(*stream) : collector->add(type, content));
     const bool late = !current_ || collector != current_->collector;
     if (changed && late && events_.on_late_output) events_.on_late_output();
   }
   if (!ours || !events_.on_output) return;
+  if (stream) {
+    events_.on_output(*stream);
+    return;
+  }
   OutputCollector single;
   single.add(type, content);
   for (const Output& output : single.outputs()) events_.on_output(output);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "protocol/json.hpp"
+#include "protocol/json_scan.hpp"
 
 namespace perijove {
 namespace {
@@ -93,12 +94,27 @@ nlohmann::json to_nbformat(const Output& output) {
   return made;
 }
 
+std::optional<StreamOutput> read_stream(ByteView content) {
+  std::optional<std::string> name, text;
+  JsonMembers members(content);
+  while (const auto member = members.next()) {
+    if (member->key == "name") name = json_string(member->value);
+    if (member->key == "text") text = json_string(member->value);
+  }
+  if (!members.complete() || !name || !text) return std::nullopt;
+  return StreamOutput{*std::move(name), *std::move(text)};
+}
+
 bool OutputCollector::add(std::string_view message_type, ByteView text) {
   const bool relevant = message_type == "stream" || message_type == "display_data" ||
                         message_type == "execute_result" || message_type == "error" ||
                         message_type == "update_display_data" || message_type == "clear_output" ||
                         message_type == "execute_input";
   if (!relevant) return false;
+  if (message_type == "stream") {
+    const auto stream = read_stream(text);
+    return stream && add(*stream);
+  }
   const auto parsed = parse_json(text);
   if (!parsed || !parsed->is_object()) return false;
   const nlohmann::json& content = *parsed;
@@ -106,7 +122,6 @@ bool OutputCollector::add(std::string_view message_type, ByteView text) {
   const nlohmann::json* count = member(content, "execution_count");
   if (count != nullptr && count->is_number_integer()) execution_count_ = count->get<std::int64_t>();
 
-  if (message_type == "stream") return add_stream(content);
   if (message_type == "error") return add_error(content);
   if (message_type == "clear_output") {
     const nlohmann::json* wait = member(content, "wait");
@@ -137,21 +152,18 @@ void OutputCollector::begin_output() {
   if (clear_before_next_) clear();
 }
 
-bool OutputCollector::add_stream(const nlohmann::json& content) {
-  const auto name = text_member(content, "name");
-  const nlohmann::json* text = member(content, "text");
-  if (!name || text == nullptr || !text->is_string()) return false;
+bool OutputCollector::add(const StreamOutput& stream) {
   begin_output();
-
-  ByteView rest = text->get_ref<const std::string&>();
+  const std::string& name = stream.name;
+  ByteView rest = stream.text;
   if (!head_is_full_) {
     const std::size_t room = limits_.text_bytes_max / 2 - head_bytes_;
     const std::size_t length = head_length(rest, room);
-    append_text(*name, rest.substr(0, length), /*in_tail=*/false);
+    append_text(name, rest.substr(0, length), /*in_tail=*/false);
     rest.remove_prefix(length);
     head_is_full_ = !rest.empty();
   }
-  append_text(*name, rest, /*in_tail=*/true);
+  append_text(name, rest, /*in_tail=*/true);
   trim_tail();
   return true;
 }

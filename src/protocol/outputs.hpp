@@ -36,6 +36,10 @@ struct ErrorOutput {
 
 using Output = std::variant<StreamOutput, DisplayOutput, ErrorOutput>;
 
+/// The content of a `stream` message, read without building its JSON: programs print gigabytes.
+/// nullopt when it is none.
+std::optional<StreamOutput> read_stream(ByteView content);
+
 /// One output as nbformat 4 defines it.
 nlohmann::json to_nbformat(const Output& output);
 
@@ -75,6 +79,9 @@ class OutputCollector {
   /// where its display_id is not known, it changes nothing.
   bool add(std::string_view message_type, ByteView content);
 
+  /// The same for a stream message that has been read already.
+  bool add(const StreamOutput& stream);
+
   /// The outputs so far, in order of arrival.
   std::vector<Output> outputs() const;
 
@@ -94,7 +101,6 @@ class OutputCollector {
 
   void begin_output();
   void clear();
-  bool add_stream(const nlohmann::json& content);
   bool add_display(const nlohmann::json& content, bool is_result);
   bool update_displays(const std::string& display_id, const nlohmann::json& content);
   bool add_error(const nlohmann::json& content);
