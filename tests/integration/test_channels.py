@@ -6,34 +6,17 @@ import unittest
 
 import websocket
 
-from gateway import V1, Gateway, encode_v1, header, reply, result, stdout, wait_until
+from gateway import V1, WithGateway, encode_v1, header, reply, result, stdout, wait_until
 
 
-class WithGateway(unittest.TestCase):
-    arguments = ()
-
-    @classmethod
-    def setUpClass(cls):
-        cls.gateway = Gateway(arguments=list(cls.arguments))
-        cls.addClassCleanup(cls.gateway.stop)
-
-    def start(self, name="perijove-echo", **body):
-        kernel = self.gateway.start(name, **body)
-        self.addCleanup(self.gateway.delete, kernel)
-        return kernel
-
-    def open(self, kernel, **options):
-        channels = self.gateway.channels(kernel, **options)
-        self.addCleanup(channels.close)
-        return channels
-
+class WithChannels(WithGateway):
     def both_framings(self, kernel):
         for v1 in (False, True):
             with self.subTest(framing="v1" if v1 else "legacy"):
                 yield self.open(kernel, v1=v1)
 
 
-class Messages(WithGateway):
+class Messages(WithChannels):
     def test_a_cell_answers_in_order_and_the_reply_comes_after_idle(self):
         for channels in self.both_framings(self.start()):
             answers = channels.run("print hello\nresult 42")
@@ -175,7 +158,7 @@ class Messages(WithGateway):
         self.assertEqual(data["text/plain"], "[1] 42")
 
 
-class Floods(WithGateway):
+class Floods(WithChannels):
     def test_twenty_thousand_prints_arrive_as_twenty_thousand_lines(self):
         # ipykernel drops what exceeds its own queue of 1,000 messages when its own sender thread gets no
         # processor time; with this it waits, and what is missing then was lost by the gateway.
@@ -224,7 +207,7 @@ class Floods(WithGateway):
         self.assertEqual(reply(channels.run("os-write 1 50000000"))["status"], "ok")
 
 
-class LostConnections(WithGateway):
+class LostConnections(WithChannels):
     def test_everything_missed_comes_in_order_even_beside_another_client(self):
         kernel = self.start()
         lost, other = self.open(kernel, session_id="mine"), self.open(kernel, session_id="other")
@@ -289,7 +272,7 @@ class LostConnections(WithGateway):
         wait_until(lambda: self.gateway.model(kernel)["connections"] == 1, "the others are gone")
 
 
-class HostileClients(WithGateway):
+class HostileClients(WithChannels):
     arguments = ("--max-ws-message-size", "1MiB")
 
     def test_what_is_no_message_closes_its_websocket_with_1007_and_no_other(self):
@@ -338,7 +321,7 @@ class HostileClients(WithGateway):
             self.assertEqual(caught.exception.status_code, 401)
 
 
-class HostileKernels(WithGateway):
+class HostileKernels(WithChannels):
     def test_refused_messages_harm_nothing_and_are_counted(self):
         kernel = self.start()
         channels = self.open(kernel)
