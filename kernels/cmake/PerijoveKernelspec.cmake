@@ -1,26 +1,31 @@
 # perijove_kernelspec(NAME TARGET DISPLAY_NAME LANGUAGE [INTERRUPT_MODE message|signal]
-#                     [METADATA json-object])
+#                     [TRANSPORT tcp])
 # Writes the kernelspec NAME of an executable target twice: for the installed binary, installed to
 # share/jupyter/kernels, and for the one in the build tree, below <build>/share/jupyter, which can
 # be put into JUPYTER_PATH.
 function(perijove_kernelspec name)
-  cmake_parse_arguments(arg "" "TARGET;DISPLAY_NAME;LANGUAGE;INTERRUPT_MODE;METADATA" "" ${ARGN})
+  cmake_parse_arguments(arg "" "TARGET;DISPLAY_NAME;LANGUAGE;INTERRUPT_MODE;TRANSPORT" "" ${ARGN})
   set(DISPLAY_NAME "${arg_DISPLAY_NAME}")
   set(LANGUAGE ${arg_LANGUAGE})
   set(INTERRUPT_MODE message)
   if(arg_INTERRUPT_MODE)
     set(INTERRUPT_MODE ${arg_INTERRUPT_MODE})
   endif()
-  set(METADATA "{}")
-  if(arg_METADATA)
-    set(METADATA "${arg_METADATA}")
+  # Outputs wait for whoever reads them slowly (see common/publisher.hpp).
+  set(METADATA [[{"perijove": {"slow_subscriber": "wait"}}]])
+  if(arg_TRANSPORT)
+    set(METADATA "{\"perijove\": {\"slow_subscriber\": \"wait\", \"transport\": \"${arg_TRANSPORT}\"}}")
   endif()
   set(share ${PROJECT_SOURCE_DIR}/share)
 
-  set(EXECUTABLE ${CMAKE_INSTALL_FULL_BINDIR}/$<TARGET_FILE_NAME:${arg_TARGET}>)
+  # When it is installed, and not now, it is known where: cmake --install --prefix.
+  set(EXECUTABLE "@EXECUTABLE@")
   set(for_install ${CMAKE_CURRENT_BINARY_DIR}/kernelspecs/${name})
   configure_file(${share}/kernel.json.in ${for_install}/kernel.json.in @ONLY)
-  file(GENERATE OUTPUT ${for_install}/kernel.json INPUT ${for_install}/kernel.json.in)
+  install(CODE "
+    set(EXECUTABLE \"${CMAKE_INSTALL_BINDIR}/$<TARGET_FILE_NAME:${arg_TARGET}>\")
+    cmake_path(ABSOLUTE_PATH EXECUTABLE BASE_DIRECTORY \"\${CMAKE_INSTALL_PREFIX}\")
+    configure_file(\"${for_install}/kernel.json.in\" \"${for_install}/kernel.json\" @ONLY)")
   install(FILES ${for_install}/kernel.json ${share}/logo-32x32.png ${share}/logo-64x64.png
           DESTINATION ${CMAKE_INSTALL_DATADIR}/jupyter/kernels/${name})
 

@@ -52,14 +52,6 @@ zmq::socket_t make_router(zmq::context_t& context) {
   return socket;
 }
 
-zmq::socket_t make_publisher(zmq::context_t& context) {
-  zmq::socket_t socket(context, zmq::socket_type::xpub);
-  socket.set(zmq::sockopt::linger, kLingerMilliseconds);
-  socket.set(zmq::sockopt::sndhwm, 0);  // outputs are never dropped
-  socket.set(zmq::sockopt::xpub_verbose, true);
-  return socket;
-}
-
 /// The debugger's way to shell; there is no debugger.
 class NoMessenger final : public xeus::xcontrol_messenger {
   json send_to_shell_impl(const json&) override { return {{"status", "error"}}; }
@@ -90,11 +82,11 @@ Server::Server(zmq::context_t& context, const ServerOptions& options)
       control_(make_router(context)),
       heartbeat_(make_router(context)),
       control_signer_(options.connection.signature_scheme, options.connection.key),
-      iopub_(make_publisher(context)),
+      iopub_(context),
       iopub_signer_(options.connection.signature_scheme, options.connection.key),
       control_messenger_(std::make_unique<NoMessenger>()) {
   stdin_.set(zmq::sockopt::router_mandatory, true);  // not connected is an error, not a loss
-  bind(iopub_, options_.connection.iopub_port, "iopub");
+  bind(iopub_.socket(), options_.connection.iopub_port, "iopub");
   bind(shell_, options_.connection.shell_port, "shell");
   bind(stdin_, options_.connection.stdin_port, "stdin");
   bind(control_, options_.connection.control_port, "control");
@@ -173,7 +165,7 @@ void Server::serve_shell() {
 void Server::serve_control() {
   const int iopub_fd = [this] {
     const std::lock_guard lock(iopub_mutex_);
-    return iopub_.get(zmq::sockopt::fd);
+    return iopub_.socket().get(zmq::sockopt::fd);
   }();
   std::array items = {zmq_pollitem_t{control_.handle(), 0, ZMQ_POLLIN, 0},
                       zmq_pollitem_t{heartbeat_.handle(), 0, ZMQ_POLLIN, 0},
@@ -225,7 +217,7 @@ void Server::echo_heartbeats() {
 void Server::welcome_subscribers() {
   constexpr std::size_t kSubscriptionBytesMax = 256;
   constexpr char kSubscribe = 1;
-  while (auto event = receive_frames(iopub_)) {
+  while (auto event = receive_frames(iopub_.socket())) {
     const std::string_view text = event->front().to_string_view();
     if (!options_.iopub_welcome || text.empty() || text.front() != kSubscribe) continue;
     if (text.size() > 1 + kSubscriptionBytesMax) continue;
@@ -234,7 +226,7 @@ void Server::welcome_subscribers() {
     welcome.identities = {subscription};
     welcome.header = headers_.write("iopub_welcome");
     welcome.content = R"({"subscription":)" + json_string(subscription) + '}';
-    send_frames(iopub_, seal(std::move(welcome), iopub_signer_));
+    iopub_.send(seal(std::move(welcome), iopub_signer_));
   }
 }
 
@@ -425,7 +417,7 @@ void Server::transmit(Channel channel, Message message) {
       return;
     case Channel::kIopub: {
       const std::lock_guard lock(iopub_mutex_);
-      send_frames(iopub_, seal(std::move(message), iopub_signer_));
+      iopub_.send(seal(std::move(message), iopub_signer_));
       // The send may have swallowed the event that announces a subscription to the control thread.
       return welcome_subscribers();
     }
@@ -455,7 +447,7 @@ void Server::publish(Message message) { emit(Channel::kIopub, std::move(message)
 
 void Server::publish_frames(Frames frames) {
   const std::lock_guard lock(iopub_mutex_);
-  send_frames(iopub_, std::move(frames));
+  iopub_.send(std::move(frames));
 }
 
 Frames Server::seal_for_iopub(Message message) {

@@ -18,6 +18,7 @@
 #include "common/header.hpp"
 #include "common/incoming.hpp"
 #include "common/interrupt.hpp"
+#include "common/publisher.hpp"
 #include "common/wire.hpp"
 
 namespace perijove::kernels {
@@ -186,7 +187,7 @@ class Server final : public xeus::xserver {
 
   // Both, under the mutex.
   std::mutex iopub_mutex_;
-  zmq::socket_t iopub_;
+  Publisher iopub_;
   Signer iopub_signer_;
 
   std::unique_ptr<xeus::xcontrol_messenger> control_messenger_;

@@ -37,7 +37,8 @@ bool send_frames(zmq::socket_t& socket, Frames& frames) {
     const int flags = i + 1 < frames.size() ? ZMQ_SNDMORE : 0;
     const int size =
         uninterrupted([&] { return zmq_msg_send(frames[i].handle(), socket.handle(), flags); });
-    if (size < 0 && zmq_errno() == EHOSTUNREACH) return false;  // only at the first frame
+    // Only at the first frame, both.
+    if (size < 0 && (zmq_errno() == EHOSTUNREACH || zmq_errno() == EAGAIN)) return false;
     if (size < 0) throw zmq::error_t();
   }
   return true;

@@ -15,9 +15,9 @@ namespace perijove::kernels {
 /// All frames of one message, or nullopt when none has arrived. Does not wait.
 std::optional<Frames> receive_frames(zmq::socket_t& socket);
 
-/// Sends the frames as one message, for sockets that never block: ROUTER and XPUB without limits.
-/// False, with the frames untouched, when a ROUTER that is told to care (ROUTER_MANDATORY) has no
-/// connection to the addressee.
+/// Sends the frames as one message. False, with the frames untouched, when the socket's time to
+/// send is over (ZMQ_SNDTIMEO; a signal begins it anew), or when a ROUTER that is told to care
+/// (ROUTER_MANDATORY) has no connection to the addressee.
 bool send_frames(zmq::socket_t& socket, Frames& frames);
 bool send_frames(zmq::socket_t& socket, Frames&& frames);
 

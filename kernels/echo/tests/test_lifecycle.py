@@ -378,4 +378,4 @@ class Kernelspecs(KernelTestCase):
     def test_tcp(self):
         self.drive("perijove-echo-tcp", "message")
         spec = KernelManager(kernel_name="perijove-echo-tcp").kernel_spec
-        self.assertEqual(spec.metadata, {"perijove": {"transport": "tcp"}})
+        self.assertEqual(spec.metadata["perijove"]["transport"], "tcp")
