@@ -116,6 +116,8 @@ void add_options(CLI::App& app, CommandLine& line) {
   };
   size("--rounds", settings.rounds, "Turns of every target");
   size("--seconds", settings.round_seconds, "Longest turn in the scenarios that repeat");
+  size("--lane-seconds", settings.lane_seconds,
+       "A target that has taken so long in one scenario has no further round in it (0: no limit)");
   size("--patience", settings.patience_seconds, "Silence after which a message counts as lost, s");
   size("--flood-messages", settings.flood_messages, "Messages of the flood");
   size("--flood-bytes", settings.flood_bytes, "Bytes of each");
@@ -131,6 +133,8 @@ void add_options(CLI::App& app, CommandLine& line) {
   sizes("--idle-kernels", settings.idle_kernels, "Numbers of idle kernels");
   sizes("--idle-websockets", settings.idle_websockets, "Numbers of idle websockets");
   size("--idle-seconds", settings.idle_seconds, "How long idle CPU is measured");
+  size("--bring-up-seconds", settings.bring_up_seconds,
+       "Bringing up kernels or websockets to be idle ends then");
 
   app.add_option("--json", line.json_file, "Also writes everything, each round included, here")
       ->group("Output");

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <map>
 #include <set>
 #include <stdexcept>
 
@@ -61,30 +62,46 @@ std::vector<Lane> server_lanes(const Context& context) {
   return lanes;
 }
 
-void interleave(Context& context, Table& table, const std::vector<Lane>& lanes, std::size_t rounds,
-                const Measure& measure) {
-  std::set<const Lane*> failed;
+namespace {
+
+/// No lane is left out for its slowness before it has taken part in `rounds_at_least`.
+void run_rounds(Context& context, Table& table, const std::vector<Lane>& lanes, std::size_t rounds,
+                std::size_t rounds_at_least, const Measure& measure) {
+  std::set<const Lane*> ended;
+  std::map<const Lane*, double> seconds_taken;
   for (std::size_t round = 0; round < rounds; ++round) {
     for (const Lane& lane : lanes) {
-      if (failed.contains(&lane)) continue;
+      if (ended.contains(&lane)) continue;
       Row& row = table.row(lane.host->name(), lane.variant);
       context.show_progress(table, row, round, rounds);
+      const TimePoint begin = Clock::now();
       try {
         measure(lane, row);
       } catch (const Interrupted&) {
         throw;
       } catch (const std::exception& error) {
         row.fault(error.what());
-        failed.insert(&lane);
+        ended.insert(&lane);
       }
+      const double limit = context.settings.lane_seconds;
+      seconds_taken[&lane] += seconds_between(begin, Clock::now());
+      const bool slow = limit > 0 && seconds_taken[&lane] >= limit;
+      if (slow && round + 1 >= rounds_at_least) ended.insert(&lane);
     }
   }
+}
+
+}  // namespace
+
+void interleave(Context& context, Table& table, const std::vector<Lane>& lanes, std::size_t rounds,
+                const Measure& measure) {
+  run_rounds(context, table, lanes, rounds, 1, measure);
 }
 
 void interleave_warm(Context& context, Table& table, const std::vector<Lane>& lanes,
                      std::size_t rounds, const Measure& measure) {
   std::set<const Row*> warm;
-  interleave(context, table, lanes, rounds + 1, [&](const Lane& lane, Row& row) {
+  run_rounds(context, table, lanes, rounds + 1, 2, [&](const Lane& lane, Row& row) {
     measure(lane, row);
     if (warm.insert(&row).second) row.rounds_by_column.clear();
   });

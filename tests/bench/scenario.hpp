@@ -56,7 +56,8 @@ std::vector<Lane> server_lanes(const Context& context);
 
 /// Runs `measure(lane, row)` for every lane in turn, again and again (A B C A B C ...), so that
 /// whatever else the machine does falls on all of them alike. A lane that throws has its reason
-/// recorded as a fault and is left out from then on.
+/// recorded as a fault and is left out from then on; one that has used up Settings::lane_seconds is
+/// left out, too.
 using Measure = std::function<void(const Lane&, Row&)>;
 void interleave(Context& context, Table& table, const std::vector<Lane>& lanes, std::size_t rounds,
                 const Measure& measure);

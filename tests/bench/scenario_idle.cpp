@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <stdexcept>
 #include <system_error>
 
@@ -11,8 +12,6 @@ namespace {
 
 constexpr std::size_t kKernelsAtATime = 10;
 constexpr std::size_t kConnectionsAtATime = 25;
-/// Bringing things up ends here, however many there are by then.
-constexpr auto kBringUpLimit = seconds(120);
 constexpr auto kConnectPatience = seconds(15);
 
 void record(Context& context, const Lane& lane, Row& row, double rss_before, std::size_t reached,
@@ -34,20 +33,23 @@ void record(Context& context, const Lane& lane, Row& row, double rss_before, std
   if (reached > 0) row.add("each", 1024 * (rss - rss_before) / static_cast<double>(reached));
 }
 
-void note_shortfall(Row& row, std::size_t reached, std::size_t wanted, const std::string& reason) {
-  if (reached < wanted) {
-    row.fault("stopped at " + std::to_string(reached) + " of " + std::to_string(wanted) + ": " +
-              reason);
-  }
+/// Whether there are as many as were wanted; otherwise says why not.
+bool note_shortfall(Row& row, std::size_t reached, std::size_t wanted, const std::string& reason) {
+  if (reached >= wanted) return true;
+  row.fault("stopped at " + std::to_string(reached) + " of " + std::to_string(wanted) + ": " +
+            reason);
+  return false;
 }
 
-void measure_kernels(Context& context, const Lane& lane, Row& row, std::size_t count) {
+/// Whether all of them came up.
+bool measure_kernels(Context& context, const Lane& lane, Row& row, std::size_t count) {
   const double rss_before = lane.host->process()->rss_mib();
   const TimePoint begin = Clock::now();
+  const TimePoint bring_up_end = begin + from_seconds(context.settings.bring_up_seconds);
   std::vector<std::unique_ptr<Kernel>> kernels;
   std::string reason = "time limit";
   try {
-    while (kernels.size() < count && Clock::now() < begin + kBringUpLimit) {
+    while (kernels.size() < count && Clock::now() < bring_up_end) {
       auto batch = start_kernels(*lane.host, context.settings.echo_kernel,
                                  std::min(kKernelsAtATime, count - kernels.size()));
       std::move(batch.begin(), batch.end(), std::back_inserter(kernels));
@@ -60,9 +62,10 @@ void measure_kernels(Context& context, const Lane& lane, Row& row, std::size_t c
     reason = error.what();
   }
   const double bring_up = seconds_between(begin, Clock::now());
-  note_shortfall(row, kernels.size(), count, reason);
+  const bool all_came = note_shortfall(row, kernels.size(), count, reason);
   record(context, lane, row, rss_before, kernels.size(), bring_up);
   shut_down_kernels(kernels);
+  return all_came;
 }
 
 /// Adds websockets on one kernel; says why when not all of them came about.
@@ -88,15 +91,17 @@ std::string connect_batch(Context& context, const Lane& lane, Kernel& kernel, st
   return closed == clients.end() ? "" : (*closed)->close_reason();
 }
 
-void measure_websockets(Context& context, const Lane& lane, Row& row, std::size_t count) {
+/// Whether all of them were taken.
+bool measure_websockets(Context& context, const Lane& lane, Row& row, std::size_t count) {
   const auto kernel = lane.host->start_kernel(context.settings.echo_kernel);
   Conversation(context, lane, *kernel).wait_until_ready();
   const double rss_before = lane.host->process()->rss_mib();
   const TimePoint begin = Clock::now();
+  const TimePoint bring_up_end = begin + from_seconds(context.settings.bring_up_seconds);
   std::vector<std::unique_ptr<Client>> clients;
   std::size_t open = 0;
   std::string reason = "time limit";
-  while (open < count && Clock::now() < begin + kBringUpLimit) {
+  while (open < count && Clock::now() < bring_up_end) {
     const std::string failure =
         connect_batch(context, lane, *kernel, std::min(kConnectionsAtATime, count - open), clients);
     open = static_cast<std::size_t>(std::count_if(
@@ -107,8 +112,9 @@ void measure_websockets(Context& context, const Lane& lane, Row& row, std::size_
     }
   }
   const double bring_up = seconds_between(begin, Clock::now());
-  note_shortfall(row, open, count, reason);
+  const bool all_came = note_shortfall(row, open, count, reason);
   record(context, lane, row, rss_before, open, bring_up);
+  return all_came;
 }
 
 }  // namespace
@@ -122,23 +128,28 @@ void run_idle(Context& context) {
                                            {"cpu", "CPU %"},
                                            {"fds", "descriptors"},
                                            {"bring_up", "brought up in s", Better::kLower}});
+  // More of what a server had not enough of is not asked of it.
+  std::set<Host*> exhausted;
   const auto measure = [&](const std::string& variant, auto step) {
     std::vector<Lane> lanes = server_lanes(context);
+    std::erase_if(lanes, [&](const Lane& lane) { return exhausted.contains(lane.host); });
     for (Lane& lane : lanes) lane.variant = variant;
     interleave(context, table, lanes, 1, [&](const Lane& lane, Row& row) {
       if (!lane.host->process()) {
         throw std::runtime_error("the server's process is not known; give pid=N");
       }
-      step(lane, row);
+      if (!step(lane, row)) exhausted.insert(lane.host);
     });
   };
   for (const std::size_t count : context.settings.idle_kernels) {
     measure(std::to_string(count) + " kernels",
-            [&](const Lane& lane, Row& row) { measure_kernels(context, lane, row, count); });
+            [&](const Lane& lane, Row& row) { return measure_kernels(context, lane, row, count); });
   }
+  exhausted.clear();
   for (const std::size_t count : context.settings.idle_websockets) {
-    measure(std::to_string(count) + " websockets",
-            [&](const Lane& lane, Row& row) { measure_websockets(context, lane, row, count); });
+    measure(std::to_string(count) + " websockets", [&](const Lane& lane, Row& row) {
+      return measure_websockets(context, lane, row, count);
+    });
   }
 }
 

@@ -18,6 +18,9 @@ struct Settings {
   std::size_t rounds = 5;
   double round_seconds = 1;      ///< upper bound of what one target measures in one round
   double patience_seconds = 60;  ///< after this long without an answer a message counts as lost
+  /// A lane that has taken so long in one scenario takes part in none of its further rounds; 0: no
+  /// limit. A slow target then has fewer rounds, and everybody's are over sooner.
+  double lane_seconds = 0;
 
   std::size_t flood_messages = 100'000;
   std::size_t flood_bytes = 80;
@@ -34,6 +37,7 @@ struct Settings {
   std::vector<std::size_t> idle_kernels = {0, 50, 1000};
   std::vector<std::size_t> idle_websockets = {500, 5000};
   double idle_seconds = 3;
+  double bring_up_seconds = 120;  ///< bringing kernels or websockets up ends then
 
   /// Sizes for a look that takes about a minute.
   void make_quick();

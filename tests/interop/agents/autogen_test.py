@@ -92,7 +92,7 @@ class AutoGenTest(unittest.IsolatedAsyncioTestCase):
 
 @unittest.skipUnless(local_gateway.can_be_started(), "the peer has no such name")
 class AutoGenServerTest(unittest.IsolatedAsyncioTestCase):
-    async def test_q16_the_command_of_its_image_starts_the_gateway(self):
+    async def test_q12_q16_the_command_of_its_image_starts_the_gateway(self):
         engine = local_gateway.Docker()
         with local_gateway.installed(), engine.patched():
             server = DockerJupyterServer()

@@ -8,7 +8,7 @@ import json
 import unittest
 
 from peers import known_to_fail_on
-from quirk import PNG, QuirkTest
+from quirk import PNG, WAIT_WHEN_FULL, QuirkTest
 from wire import DEADLINE_SECONDS, execute_request, is_idle, one_of_type, parent_of, text_of
 
 
@@ -130,7 +130,9 @@ raise FinalAnswerException(base64.b64decode("{base64.b64encode(value.encode()).d
     )
     def test_q29_no_output_is_dropped_for_its_rate(self):
         code = "from IPython.display import display\nfor n in range(5_000): display(n)\nprint('y' * 5_000_000)"
-        received = self.connect().execute(code)
+        wire = self.connect()
+        wire.execute(WAIT_WHEN_FULL)
+        received = wire.execute(code)
         shown = [
             each["content"]["data"]["text/plain"]
             for each in received

@@ -12,6 +12,16 @@ PNG = (
 )
 
 
+# ipykernel drops what exceeds its own queue of 1,000 messages when its sender thread gets no
+# processor time. After this it waits, and what is missing then was lost on the way.
+WAIT_WHEN_FULL = """
+import zmq
+from ipykernel.kernelapp import IPKernelApp
+iopub = IPKernelApp.instance().iopub_thread
+iopub.schedule(lambda: iopub.socket.setsockopt(zmq.XPUB_NODROP, 1))
+"""
+
+
 class QuirkTest(unittest.TestCase):
     """One server and one kernel for all tests of a class."""
 

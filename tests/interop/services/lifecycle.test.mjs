@@ -231,9 +231,10 @@ test(
     const kernel = await world.startKernel();
     const { id } = kernel;
     await expectWorking(kernel);
-    // The library reconnects when it is told, and lets the failure of that go unhandled.
+    // The library reconnects when it is told, and nobody handles that this may come to nothing.
     const reconnect = kernel.reconnect.bind(kernel);
-    kernel.reconnect = () => reconnect().catch(() => {});
+    kernel.reconnect = () =>
+      reconnect().catch((error) => assert.equal(error.message, 'Kernel connection disconnected'));
     const told = emitted(kernel.statusChanged, 'autorestarting', (s) => s === 'autorestarting');
     execute(kernel, 'import os; os._exit(1)').catch(() => {});
     await told;

@@ -3,6 +3,13 @@
 import { once } from 'node:events';
 import net from 'node:net';
 
+/**
+ * Ends a connection with a reset, as a lost network does. Not where its end was already on its way:
+ * there libuv refuses the reset, Node.js 20 forgets that it did not close the socket, and at its exit
+ * waits for that in a busy loop.
+ */
+const reset = (socket) => (socket.writableEnded ? socket.destroy() : socket.resetAndDestroy());
+
 /** Listens on a port of its own and relays to `port`; `cut()` resets all connections. */
 export async function startRelay(port) {
   const pairs = new Set();
@@ -40,8 +47,8 @@ export async function startRelay(port) {
     cut() {
       holding = true;
       for (const { client, server } of pairs) {
-        client.resetAndDestroy();
-        server.resetAndDestroy();
+        reset(client);
+        reset(server);
       }
     },
     mend() {
