@@ -2,12 +2,10 @@
 #
 # The floors are compiled once, position independent and with hidden visibility, and linked both
 # into the binary and into this library, which shows what include/perijove marks with PERIJOVE_API.
-# With BUILD_SHARED_LIBS=OFF it is a static one, and the floors' archives are installed beside it.
 include(CMakePackageConfigHelpers)
-option(BUILD_SHARED_LIBS "Build libperijove as a shared library" ON)
 
 file(GLOB api_sources CONFIGURE_DEPENDS src/api/*.cpp)
-add_library(perijove_library ${api_sources})
+add_library(perijove_library SHARED ${api_sources})
 add_library(perijove::perijove ALIAS perijove_library)
 set_target_properties(perijove_library PROPERTIES
   OUTPUT_NAME perijove
@@ -23,32 +21,22 @@ target_include_directories(perijove_library PUBLIC
 target_link_libraries(perijove_library PRIVATE perijove_executor nlohmann_json::nlohmann_json)
 perijove_compile_options(perijove_library)
 
-set(installed_targets perijove_library)
-if(BUILD_SHARED_LIBS)
-  # What the floors instantiate of the standard library and of others is nobody's business either.
-  set(symbols ${CMAKE_CURRENT_LIST_DIR}/perijove.symbols)
-  target_link_options(perijove_library PRIVATE LINKER:--version-script=${symbols})
-  if(NOT PERIJOVE_SANITIZE)  # clang's runtimes are in the program alone
-    target_link_options(perijove_library PRIVATE LINKER:--no-undefined)
-  endif()
-  set_property(TARGET perijove_library APPEND PROPERTY LINK_DEPENDS ${symbols})
-  # They define functions of the public headers, which nobody inside may call.
-  set_property(TARGET perijove_library PROPERTY
-    LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,perijove_base,perijove_code")
-else()
-  foreach(floor base protocol code model io net provision engine executor)
-    set_target_properties(perijove_${floor} PROPERTIES EXPORT_NAME ${floor})
-    list(APPEND installed_targets perijove_${floor})
-  endforeach()
+# What the floors instantiate of the standard library and of others is nobody's business either.
+set(symbols ${CMAKE_CURRENT_LIST_DIR}/perijove.symbols)
+target_link_options(perijove_library PRIVATE LINKER:--version-script=${symbols})
+if(NOT PERIJOVE_SANITIZE)  # clang's runtimes are in the program alone
+  target_link_options(perijove_library PRIVATE LINKER:--no-undefined)
 endif()
+set_property(TARGET perijove_library APPEND PROPERTY LINK_DEPENDS ${symbols})
+# They define functions of the public headers, which nobody inside may call.
+set_property(TARGET perijove_library PROPERTY
+  LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,perijove_base,perijove_code")
 if(PERIJOVE_SANITIZE)
   target_link_options(perijove_library PUBLIC -fsanitize=${PERIJOVE_SANITIZE})
 endif()
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/perijove)
-install(TARGETS ${installed_targets} EXPORT perijoveTargets
-  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS perijove_library EXPORT perijoveTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT perijoveTargets NAMESPACE perijove:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/perijoveConfig.cmake.in ${PROJECT_BINARY_DIR}/perijoveConfig.cmake
   INSTALL_DESTINATION ${package_dir})

@@ -2,7 +2,8 @@
 """Makes docs/rows.md: which test shows which of the rows in tests/rows.tsv.
 
 A test shows rows by a comment above it, `// rows: L09 H20` in C++ and `# rows: L09 H20` in Python, or
-behind the name of a Python test: `def test_x(self):  # L09 H20`.
+behind the name of a Python test: `def test_x(self):  # L09 H20`. Those of quirks have theirs in the name:
+`def test_q5_q14_x(self)`.
 
     scripts/rows.py            writes the table
     scripts/rows.py --check    exits with 1 when the table is not what the marks say
@@ -17,14 +18,16 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 TABLE = TOP / "docs" / "rows.md"
 MARK = re.compile(r"^\s*(?://|#) rows: ([A-Z0-9 ]+)$")
 CPP = re.compile(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)")
-PYTHON = re.compile(r"^\s*def (test_\w+)\(")
+PYTHON = re.compile(r"^\s*(?:async )?def (test_\w+)\(")
+QUIRKS = re.compile(r"^test((?:_q\d+)+)_")
 BEHIND = re.compile(r"  # ((?:[A-Z]\d\d ?)+)$")
 HEAD = """# Rows
 
 What the executors that agents use promise, one row each, and the test that shows it here. Made by
 `scripts/rows.py` from marks in the tests: change those. U: code_execution_config of AG2 and AutoGen
 0.2; L, D: command-line executors, local and in containers; J, K: Jupyter executors, local and in
-containers; Z: cloud sessions; B, R: sandboxes and restricted Python; H: helpers.
+containers; Z: cloud sessions; B, R: sandboxes and restricted Python; H: helpers; Q: what clients of the
+Jupyter interface do, or need.
 
 """
 
@@ -52,7 +55,9 @@ def read_marks():
             if mark := MARK.match(line):
                 marked += mark[1].split()
             elif test:
-                for row in marked + (behind[1].split() if behind else []):
+                quirks = QUIRKS.match(test[test.lastindex])
+                in_name = [f"Q{int(each):02}" for each in quirks[1].split("_q")[1:]] if quirks else []
+                for row in marked + (behind[1].split() if behind else []) + in_name:
                     tests[row].append((path.relative_to(TOP), ".".join(test.groups())))
                 marked = []
             elif marked and not line.strip().startswith(("@", "//", "#")):

@@ -96,6 +96,8 @@ struct RichOutput {
   /// Representations that were asked for in the answer itself: MIME type -> data as in a Jupyter
   /// message (base64 for binary types).
   std::map<std::string, std::string> inline_data = {};
+  /// Why an image that was asked for in the answer is only a file: MIME type -> the reason.
+  std::map<std::string, std::string> not_inline = {};
 };
 
 /// How much of a text was left out, and where the whole is.
@@ -120,6 +122,14 @@ struct BlockResult {
   std::chrono::milliseconds duration{};
 };
 
+/// What an execution was given and what it took, to compare executions by.
+struct ExecutionStatistics {
+  std::string profile = {};  ///< Resource profile of its session; may be empty.
+  std::optional<std::uint64_t> memory_limit_bytes = {};   ///< Of each kernel.
+  std::optional<double> cpu_limit = {};                   ///< Processors of each kernel.
+  std::optional<std::chrono::milliseconds> timeout = {};  ///< Of each block.
+};
+
 /// What a list of blocks gave: those that ran, up to the first that failed.
 struct CodeResult {
   std::string execution_id;
@@ -140,6 +150,7 @@ struct CodeResult {
   std::string kernel;            ///< What the kernel does now: `idle`, `busy`, `dead` ...
   std::uint64_t generation = 1;  ///< Counts the kernel's processes from 1: state is per generation.
   bool cached = false;           ///< Nothing ran: the answer of an earlier, equal request.
+  ExecutionStatistics statistics;
   std::chrono::milliseconds queued{};
   std::chrono::milliseconds duration{};
   std::vector<std::string> warnings;

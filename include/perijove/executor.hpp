@@ -81,6 +81,8 @@ struct ExecutorOptions {
   ImagePolicy images = ImagePolicy::file;
   /// With ImagePolicy::in_line: larger images are files only.
   std::size_t inline_image_bytes_max = 512 * 1024;
+  /// And those whose longer side has more pixels: language models get no larger ones.
+  std::uint32_t inline_image_pixels_max = 1568;
 
   /// Called by execute() when its own options have no `on_output`.
   OutputCallback on_output = {};
@@ -91,6 +93,10 @@ struct ExecutorOptions {
   /// Base of a directory with sockets and connection files, short and this user's own; empty:
   /// $XDG_RUNTIME_DIR/perijove or /tmp/perijove-UID.
   std::string runtime_dir = {};
+  /// How kernels are kept apart from this process's user: `none`, `sandbox`, `docker`, as far as
+  /// built in; empty: none. Options of that kind are for the gateway's REST sessions only.
+  std::string isolation = {};
+
   /// What is logged on standard error: `debug`, `info`, `warning`, `error` or `off`. One level for
   /// the whole process: that of the executor started last.
   std::string log_level = "off";
@@ -142,6 +148,27 @@ struct KernelspecInfo {
   std::string directory;  ///< Of its kernel.json.
 };
 
+/// A variable of the Python kernel, or the value of an expression.
+struct Variable {
+  std::string name;     ///< Or the expression.
+  std::string type;     ///< `int`, `DataFrame` ...
+  std::string preview;  ///< What it is, in at most a few thousand characters.
+  std::string json;     ///< The value itself, when it is JSON and small; else empty.
+};
+
+/// A package that pip has installed.
+struct InstalledPackage {
+  std::string name;
+  std::string version;
+};
+
+/// What became of Executor::install().
+struct Installed {
+  std::vector<InstalledPackage> packages;
+  std::vector<std::string> failed;  ///< Names of those that pip did not install.
+  std::string log_tail;             ///< The end of what pip said, when something failed.
+};
+
 /// Runs code in kernels that keep their state between calls: variables, imports, files.
 ///
 /// One kernel runs per language; that of ExecutorOptions::kernel_name from the start. All kernels
@@ -191,6 +218,26 @@ class PERIJOVE_API Executor {
   /// deadline_exceeded.
   Result<void> restart();
 
+  // Variables of the Python kernel: only when `kernel_name` speaks Python (unimplemented) and
+  // between calls of execute() (aborted while one runs or waits). They leave no trace in the
+  // history, and are limited to 10 s (deadline_exceeded, after which variables are still there).
+  // Further errors: failed_precondition (the executor has ended), unavailable.
+
+  /// The variables that code has made, in that order, without modules, functions and private ones;
+  /// at most 200.
+  Result<std::vector<Variable>> variables();
+  /// The value of an expression; invalid_argument with Python's words when it raises.
+  Result<Variable> evaluate(std::string_view expression);
+  /// Sets a variable to a value given as JSON text; invalid_argument: it is none, or no name.
+  Result<void> set_variable(std::string_view name, std::string_view json);
+
+  /// Installs packages with the pip of the Python kernel, quietly; waits in line as execute() does.
+  /// Errors: invalid_argument (an option, a file or an address instead of a package),
+  /// deadline_exceeded, aborted (cancelled), not_found (no kernel speaks Python), unavailable,
+  /// failed_precondition. Packages that pip refuses are no error: Installed::failed.
+  Result<Installed> install(const std::vector<std::string>& packages,
+                            std::chrono::milliseconds timeout = std::chrono::minutes(10));
+
   /// The absolute path of the work directory.
   const std::string& work_dir() const;
 
@@ -212,5 +259,10 @@ class PERIJOVE_API Executor {
   explicit Executor(std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;  // shared with the calls that are under way; null when moved from
 };
+
+/// A result as the text that a language model or a client library expects: `raw`, `autogen`,
+/// `exitcode`, `openhands`, `anthropic` or `markdown`. Errors: not_found (another format; the
+/// message says what may have been meant).
+PERIJOVE_API Result<std::string> format_result(std::string_view format, const CodeResult& result);
 
 }  // namespace perijove

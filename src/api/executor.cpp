@@ -2,18 +2,24 @@
 
 #include <filesystem>
 #include <future>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "api/execution_call.hpp"
 #include "api/executor_thread.hpp"
 #include "base/log.hpp"
 #include "engine/gateway_runtime.hpp"
+#include "executor/package_installation.hpp"
+#include "executor/session_variables.hpp"
 #include "io/work_dir.hpp"
 #include "protocol/data_path.hpp"
+#include "protocol/json.hpp"
+#include "protocol/json_fields.hpp"
 
 namespace perijove {
 namespace {
 
+using nlohmann::json;
 using std::chrono::milliseconds;
 
 constexpr std::size_t kListedFilesMax = 100'000;
@@ -75,6 +81,7 @@ CodeSessionOptions session_options(const ExecutorOptions& options, const std::st
   session.kernel = options.kernel_name;
   session.work_dir = work_dir;
   session.env = options.env;
+  session.isolation.kind = options.isolation;
   session.idle_timeout = limit(options.idle_timeout);
   session.lifetime_max = limit(options.lifetime_max);
   CodeRequest& defaults = session.defaults;
@@ -86,7 +93,15 @@ CodeSessionOptions session_options(const ExecutorOptions& options, const std::st
   defaults.output.budget.strategy = options.output_cut;
   defaults.output.images = options.images;
   defaults.output.inline_image_bytes_max = options.inline_image_bytes_max;
+  defaults.output.inline_image_pixels_max = options.inline_image_pixels_max;
   return session;
+}
+
+Variable read_variable(std::string name, const json& told) {
+  return {.name = std::move(name),
+          .type = json_text(told, "type"),
+          .preview = json_text(told, "preview"),
+          .json = told.contains("value") ? dump_json(told["value"]) : std::string()};
 }
 
 }  // namespace
@@ -126,11 +141,37 @@ class Executor::Impl {
   }
 
   Result<void> restart() {
-    const auto restarted = std::make_shared<std::promise<Result<void>>>();
-    auto outcome = restarted->get_future();
-    const bool posted = thread_->post([restarted](CodeSession& session) {
-      session.restart([restarted](const Result<void>& done) { restarted->set_value(done); });
+    return on_thread<Result<void>>([](CodeSession& session, const auto& answer) {
+      session.restart([answer](const Result<void>& done) { answer->set_value(done); });
     });
+  }
+
+  /// An answer of code/python/variables.py.
+  Result<json> ask(json request) {
+    return on_thread<Result<json>>(
+        [request = std::move(request)](CodeSession& session, const auto& answer) {
+          ask_about_variables(session.shared_from_this(), request,
+                              [answer](Result<json> told) { answer->set_value(std::move(told)); });
+        });
+  }
+
+  Result<CodeResult> install(const Installation& what) {
+    auto request = on_thread<Result<CodeRequest>>([what](CodeSession& session, const auto& answer) {
+      answer->set_value(installation_request(session, what));
+    });
+    if (!request) return request.error();
+    return std::make_shared<ExecutionCall>(thread_, ExecutionCall::Callbacks{})
+        ->run(*std::move(request), {});
+  }
+
+ private:
+  /// What `work`, on the thread, sets as its answer, now or later.
+  template <typename Answer, typename Work>
+  Answer on_thread(Work work) {
+    const auto promise = std::make_shared<std::promise<Answer>>();
+    auto outcome = promise->get_future();
+    const bool posted = thread_->post(
+        [promise, work = std::move(work)](CodeSession& session) { work(session, promise); });
     if (!posted) return executor_ended();
     try {
       return outcome.get();
@@ -139,7 +180,6 @@ class Executor::Impl {
     }
   }
 
- private:
   const std::shared_ptr<ExecutorThread> thread_;
   const WorkDir directory_;
   const CodeRequest defaults_;
@@ -220,6 +260,55 @@ void Executor::interrupt() {
 Result<void> Executor::restart() {
   const auto impl = impl_;
   return impl->restart();
+}
+
+Result<std::vector<Variable>> Executor::variables() {
+  const auto impl = impl_;
+  const auto answer = impl->ask({{"op", "list"}});
+  if (!answer) return answer.error();
+  std::vector<Variable> found;
+  for (const json& each : answer->value("variables", json::array())) {
+    found.push_back(read_variable(json_text(each, "name"), each));
+  }
+  return found;
+}
+
+Result<Variable> Executor::evaluate(std::string_view expression) {
+  const auto impl = impl_;
+  const auto answer = impl->ask({{"op", "evaluate"}, {"expressions", {{"value", expression}}}});
+  if (!answer) return answer.error();
+  const json value = answer->value(json::json_pointer("/results/value"), json::object());
+  if (value.value("ok", false)) return read_variable(std::string(expression), value);
+  const json error = value.value("error", json::object());
+  return Error{Code::invalid_argument,
+               json_text(error, "type") + ": " + json_text(error, "message")};
+}
+
+Result<void> Executor::set_variable(std::string_view name, std::string_view json_value) {
+  const auto value = parse_json(json_value);
+  if (!value) {
+    return Error{Code::invalid_argument, "the value is not JSON: " + value.error().message};
+  }
+  const auto impl = impl_;
+  const auto answer = impl->ask({{"op", "set"}, {"name", name}, {"value", *value}});
+  if (!answer) return answer.error();
+  return {};
+}
+
+Result<Installed> Executor::install(const std::vector<std::string>& packages,
+                                    std::chrono::milliseconds timeout) {
+  const auto impl = impl_;
+  const auto result = impl->install({.packages = packages, .upgrade = false, .timeout = timeout});
+  if (!result) return result.error();
+  const auto answer = read_installed(*result);
+  if (!answer) return answer.error();
+  Installed installed;
+  for (const json& each : answer->value("installed", json::array())) {
+    installed.packages.push_back({json_text(each, "name"), json_text(each, "version")});
+  }
+  installed.failed = answer->value("failed", std::vector<std::string>());
+  installed.log_tail = json_text(*answer, "log_tail");
+  return installed;
 }
 
 const std::string& Executor::work_dir() const { return impl_->directory().path(); }

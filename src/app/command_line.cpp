@@ -42,12 +42,31 @@ std::string hint_for(const CLI::App& app, const std::vector<std::string>& argume
   return {};
 }
 
+// Which command was meant where there is none of that name; empty when none was named.
+std::string unknown_command(const CLI::App& app, const std::vector<std::string>& arguments) {
+  const CLI::App* at = &app;
+  for (const std::string& argument : arguments) {
+    const auto chosen = at->get_subcommands();
+    if (!chosen.empty() && chosen.front()->get_name() == argument) {
+      at = chosen.front();
+    } else if (!argument.starts_with('-')) {
+      return argument;
+    }
+  }
+  return {};
+}
+
 int report_parse_error(const CLI::App& app, const CLI::ParseError& error,
                        const std::vector<std::string>& arguments) {
   if (error.get_exit_code() == 0) return app.exit(error);  // help and version
   const bool no_command = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
                           deepest(app).get_require_subcommand_min() > 0;
-  std::cerr << "error: " << (no_command ? "a command is missing" : error.what()) << '\n';
+  const std::string unknown = no_command ? unknown_command(app, arguments) : "";
+  std::cerr << "error: "
+            << (!unknown.empty() ? "there is no command '" + unknown + "'"
+                : no_command     ? "a command is missing"
+                                 : error.what())
+            << '\n';
   const std::string hint = hint_for(app, arguments);
   if (!hint.empty()) std::cerr << hint << '\n';
   std::string path;

@@ -200,6 +200,34 @@ std::vector<Finding> kernelspecs(const Environment& environment) {
   return findings;
 }
 
+// What can be kept from what here. No isolation is no finding: it needs nothing.
+std::vector<Finding> isolation(const std::string& base, const Environment& environment) {
+  std::vector<Finding> findings;
+  auto runtime_dir = RuntimeDir::create(base);
+  if (!runtime_dir) return findings;  // said above
+  for (auto& each : make_provisioners(*runtime_dir, environment, {})) {
+    if (each->kind() == "none") continue;
+    Shard shard;
+    const auto provisioner = std::move(each);  // ends before its shard does
+    Finding finding{"isolation " + std::string(provisioner->kind()), Verdict::fine, "", ""};
+    provisioner->probe(shard, [&](const Result<std::vector<std::string>>& found) {
+      if (found) {
+        for (const std::string& fact : *found) {
+          finding.text += (finding.text.empty() ? "" : "; ") + fact;
+        }
+      } else {
+        finding.verdict = Verdict::warning;
+        finding.text = found.error().message;
+        finding.remedy = "only needed for `--isolation " + std::string(provisioner->kind()) + "`";
+      }
+      shard.stop();
+    });
+    shard.run();
+    findings.push_back(std::move(finding));
+  }
+  return findings;
+}
+
 }  // namespace
 
 std::vector<Finding> examine(const DoctorOptions& options) {
@@ -210,6 +238,7 @@ std::vector<Finding> examine(const DoctorOptions& options) {
                                    journal_dir()};
   for (auto& each : kernelspecs(environment)) findings.push_back(std::move(each));
   for (auto& each : strays(options, base)) findings.push_back(std::move(each));
+  for (auto& each : isolation(base, environment)) findings.push_back(std::move(each));
   findings.push_back(servers(base));
   findings.push_back(default_port());
   return findings;

@@ -33,10 +33,13 @@ Code code_of(int status) {
   }
 }
 
-Error refusal(const HttpResponse& response, const std::string& url) {
+Error refusal(const HttpResponse& response, const std::string& url, bool token_given) {
   if (response.status == 401) {
-    return {Code::permission_denied,
-            url + " asks for its token; give it with --token or PERIJOVE_TOKEN"};
+    return {
+        Code::permission_denied,
+        token_given
+            ? url + " refuses the token that was given; its own goes into --token or PERIJOVE_TOKEN"
+            : url + " asks for its token; give it with --token or PERIJOVE_TOKEN"};
   }
   std::string message;
   if (const auto body = parse_json(response.body); body && body->is_object()) {
@@ -110,7 +113,7 @@ Result<std::string> GatewayClient::ask(HttpCall call) const {
   if (!token_.empty()) call.headers.emplace_back("Authorization", "token " + token_);
   auto response = blocking_http(url_, call);
   if (!response) return response.error();
-  if (response->status >= 400) return refusal(*response, shown_url_);
+  if (response->status >= 400) return refusal(*response, shown_url_, !token_.empty());
   return std::move(response->body);
 }
 

@@ -65,6 +65,7 @@ class Job::Run {
     StartKernel request;
     request.name = job_.spec_.name;
     request.env = job_.options_.env;
+    request.isolation.kind = job_.options_.isolation;
     const auto kernel = job_.runtime_->registry().start(request, [this](const Result<void>& ready) {
       if (!ready) {
         if (!outcome_.signal) outcome_.error = ready.error();

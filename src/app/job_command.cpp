@@ -44,6 +44,10 @@ void add_job_flags(CLI::App& command, JobFlags& flags, const std::string& cwd_de
       ->option_text("DIR");
   command.add_option("--cwd", flags.cwd, cwd_description)->option_text("DIR");
   command
+      .add_option("--isolation", flags.isolation,
+                  "What keeps the kernel from this machine: none, sandbox or docker [none]")
+      ->option_text("KIND");
+  command
       .add_option("--timeout", flags.timeout,
                   "Seconds that one block may take (also 250ms, 10m, 2h); it is then interrupted, "
                   "and the exit code is 124 [no limit]")
@@ -78,6 +82,7 @@ Result<JobOptions> to_job_options(const JobFlags& flags, const std::string& defa
   JobOptions options;
   options.kernel = flags.kernel;
   options.inherit_env = flags.inherit_env;
+  options.isolation = flags.isolation;
   options.runtime_base = flags.runtime_dir;
   options.allow_errors = flags.allow_errors;
   options.allow_input = StandardInput::is_terminal();

@@ -12,6 +12,7 @@ namespace perijove {
 struct JobFlags {
   std::string kernel;
   std::string cwd;
+  std::string isolation;
   std::string work_dir;
   std::string timeout;
   std::string start_timeout = "60";

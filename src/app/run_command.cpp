@@ -81,7 +81,10 @@ class NotebookReport final : public JobReport {
     write();
   }
 
-  bool wants_end() override { return unwritten_ || JobReport::wants_end(); }
+  bool wants_end() override { return unwritable_ || JobReport::wants_end(); }
+
+  /// Whether there is a file that holds what has run.
+  bool is_written() const { return written_; }
 
  private:
   void set_result(std::size_t index) {
@@ -91,14 +94,16 @@ class NotebookReport final : public JobReport {
 
   void write() {
     const auto written = write_file_atomically(output_path_, notebook_.to_text());
-    unwritten_ = !written;
+    written_ = written_ || written;
+    unwritable_ = !written;
     if (!written) fail(written.error());
   }
 
   Notebook notebook_;
   std::vector<std::size_t> cells_;  // of each block
   std::string output_path_;
-  bool unwritten_ = false;
+  bool written_ = false;
+  bool unwritable_ = false;  // the last time
 };
 
 int run_notebook(const RunFlags& flags) {
@@ -106,8 +111,13 @@ int run_notebook(const RunFlags& flags) {
   if (!text) return report_failure(flags.job, text.error());
   auto notebook = Notebook::parse(*text);
   if (!notebook) {
+    const std::string extension = to_lower(fs::path(flags.notebook).extension().string());
+    const bool is_program = !extension.empty() && extension != ".ipynb" && extension != ".json";
     return report_failure(
-        flags.job, {notebook.error().code, flags.notebook + ": " + notebook.error().message});
+        flags.job,
+        {notebook.error().code,
+         is_program ? flags.notebook + " is no notebook; use `perijove exec " + flags.notebook + "`"
+                    : flags.notebook + ": " + notebook.error().message});
   }
   const auto parameters = read_parameters(flags);
   if (!parameters) return report_failure(flags.job, parameters.error());
@@ -163,7 +173,11 @@ int run_notebook(const RunFlags& flags) {
                         " in kernel " + spec.name);
   const JobOutcome outcome = (*job)->run(std::move(blocks), report);
   if (!outcome.error) report.write_last();
-  report.finish(outcome, {"notebook in " + shown_path(fs::absolute(output).string())});
+  std::vector<std::string> places;
+  if (report.is_written()) {
+    places.push_back("notebook in " + shown_path(fs::absolute(output).string()));
+  }
+  report.finish(outcome, places);
 
   if (flags.job.json) {
     nlohmann::json summary = report.summary(outcome, spec);

@@ -1,6 +1,5 @@
 #include "app/server_file.hpp"
 
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "io/process_tree.hpp"
 #include "io/work_dir.hpp"
 #include "perijove/version.hpp"
 #include "protocol/json.hpp"
@@ -23,23 +23,31 @@ namespace fs = std::filesystem;
 
 std::string directory_of(const std::string& runtime_base) { return runtime_base + "/servers"; }
 
-// EPERM means that it runs as somebody else, and then it is not ours.
-bool is_running(pid_t pid) { return ::kill(pid, 0) == 0; }
+struct Record {
+  ServerEntry entry;
+  std::string start_time;  // of the process, which alone does not name it: numbers are used again
 
-Result<ServerEntry> read_entry(const fs::path& path) {
+  bool is_of_a_running_process() const {
+    return !start_time.empty() && process_start_time(entry.pid) == start_time;
+  }
+};
+
+Result<Record> read_record(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   const auto document = parse_json(text);
   if (!document) return document.error();
   if (!document->is_object()) return Error{Code::invalid_argument, "not a JSON object"};
   JsonFields fields(*document, "server file");
-  ServerEntry entry;
+  Record record;
+  auto& [entry, start_time] = record;
   constexpr int kPidMax = 4'194'304;  // the system's limit (pid_max on 64-bit machines)
   entry.pid = fields.integer("pid", 1, kPidMax);
   entry.url = fields.text("url");
   entry.token = fields.text("token");
+  start_time = fields.text("start_time");
   if (fields.error()) return *fields.error();
-  return entry;
+  return record;
 }
 
 }  // namespace
@@ -50,10 +58,14 @@ Result<ServerFile> ServerFile::write(const std::string& runtime_base, const std:
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     return Error{Code::unavailable, "cannot make " + path + ": " + std::strerror(errno)};
   }
+  find_servers(runtime_base);  // for what it removes: files of gateways that were killed
   const auto directory = WorkDir::open(path);
   if (!directory) return directory.error();
-  const nlohmann::json entry = {
-      {"pid", ::getpid()}, {"url", url}, {"token", token}, {"version", PERIJOVE_VERSION}};
+  const nlohmann::json entry = {{"pid", ::getpid()},
+                                {"start_time", process_start_time(::getpid())},
+                                {"url", url},
+                                {"token", token},
+                                {"version", PERIJOVE_VERSION}};
   constexpr mode_t kOwnerOnly = 0600;
   const auto written = directory->write(std::to_string(::getpid()) + ".json",
                                         dump_json_pretty(entry) + "\n", kOwnerOnly);
@@ -71,10 +83,10 @@ std::vector<ServerEntry> find_servers(const std::string& runtime_base) {
   for (fs::directory_iterator file(directory_of(runtime_base), error), end; !error && file != end;
        file.increment(error)) {
     if (file->path().extension() != ".json") continue;
-    auto entry = read_entry(file->path());
-    if (!entry) continue;
-    if (is_running(entry->pid)) {
-      servers.push_back(*std::move(entry));
+    auto record = read_record(file->path());
+    if (!record) continue;
+    if (record->is_of_a_running_process()) {
+      servers.push_back(std::move(record->entry));
     } else {
       std::error_code ignored;
       fs::remove(file->path(), ignored);

@@ -14,6 +14,7 @@ namespace perijove {
 /// readable by nobody else because it holds the token. Removed with this object.
 class ServerFile {
  public:
+  /// Removes files of gateways that do not run any more, too.
   static Result<ServerFile> write(const std::string& runtime_base, const std::string& url,
                                   const std::string& token);
   ServerFile(ServerFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}

@@ -205,6 +205,8 @@ Result<int> start_session(const GatewayClient& client, const SessionFlags& flags
   };
   add("kernel", flags.kernel);
   add("work_dir", flags.work_dir);
+  add("isolation", flags.isolation);
+  add("network", flags.network);
   if (!flags.reuse) add("key", flags.key);
   const auto env = read_env_flags(flags.env);
   if (!env) return env.error();

@@ -19,6 +19,8 @@ struct SessionFlags : GatewayFlags {
   std::string kernel;
   std::string key;
   std::string work_dir;
+  std::string isolation;
+  std::string network;
   std::string idle_timeout;
   std::string lifetime;
   bool reuse = false;

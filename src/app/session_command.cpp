@@ -30,6 +30,14 @@ void add_start_options(CLI::App& command, SessionFlags& flags) {
       .add_option("--work-dir", flags.work_dir,
                   "Its directory below the gateway's [sessions/KEY, or a new one]")
       ->option_text("DIR");
+  command
+      .add_option("--isolation", flags.isolation,
+                  "What keeps its kernels from the machine: none, sandbox, docker [the gateway's]")
+      ->option_text("KIND");
+  command
+      .add_option("--network", flags.network,
+                  "What its kernels reach: none, host, a network of Docker [by its isolation]")
+      ->option_text("NAME");
   add_env(command, flags, "A variable for its kernels; may be repeated");
   add_timeout(command, flags,
               "Seconds that each block may take by default; 0: no limit [the gateway's]");

@@ -275,7 +275,9 @@ std::vector<Setting> make_settings() {
       base_url(),
       list(
           "allow-origin", "origins", [](O & o) -> auto& { return o.face.allow_origins; },
-          "Origins of other sites whose pages may talk to the gateway; `*` is any."),
+          "Origins of other sites whose pages may talk to the gateway; `*` is any, and within one "
+          "stands for a part of a host's name or a port: `https://*.example.com`, "
+          "`http://localhost:*`."),
       toggle(
           "allow-credentials", [](O & o) -> auto& { return o.face.allow_credentials; },
           "Send Access-Control-Allow-Credentials to those."),
@@ -343,6 +345,20 @@ std::vector<Setting> make_settings() {
       toggle(
           "cull-busy", [](O & o) -> auto& { return o.gateway.registry.kernel.cull.busy; },
           "Also while code runs: counted from the kernel's last sign of life."),
+      text(
+          "isolation", "kind",
+          [](O & o) -> auto& { return o.gateway.isolation.default_kind; },
+          "What keeps kernels from this machine unless a session asks for more: none, sandbox or "
+          "docker. With another than none, clients cannot ask for less."),
+      list(
+          "isolation-networks", "names",
+          [](O & o) -> auto& { return o.gateway.isolation.networks; },
+          "Networks that clients may then name for their kernels besides none: host, or those of "
+          "Docker."),
+      list(
+          "isolation-mounts", "directories",
+          [](O & o) -> auto& { return o.gateway.isolation.mount_roots; },
+          "Directories below which clients may then name mounts for their kernels."),
       seconds_or_none(
           "session-timeout", [](O & o) -> auto& { return o.sessions.defaults.timeout; },
           "That each block of a /v1 session may take when neither session nor request says "

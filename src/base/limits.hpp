@@ -18,6 +18,15 @@ inline constexpr int kMessagesPerTurn = 256;
 /// The same in bytes; the message that passes it is the last of its turn.
 inline constexpr std::size_t kBytesPerTurn = std::size_t{1} * 1024 * 1024;
 
+/// What a block's execution reads of its kernel's journal in a turn: less than is put into it, so
+/// that a backlog is in the journal, which is bounded and on disk, and not in libzmq.
+inline constexpr std::size_t kBytesReadPerTurn = kBytesPerTurn / 4;
+
+/// Outputs of one kernel that wait to be received, when it is one that then waits itself (kernelspec
+/// metadata {"perijove": {"slow_subscriber": "wait"}}, which ours have). Kernels that would drop
+/// them have no limit here.
+inline constexpr int kQueuedOutputsMax = 256;
+
 /// A message up to this size is copied into one block; a larger one keeps its frames. A copy of
 /// 16 KiB costs less than what the bookkeeping of foreign frames does.
 inline constexpr std::size_t kCopyMessageBytesMax = 16 * 1024;
@@ -72,6 +81,8 @@ inline constexpr std::size_t kFinishedExecutionsMax = 100;
 inline constexpr std::size_t kHistoryBytesMax = std::size_t{16} * 1024 * 1024;
 /// Outputs of one block in the history; larger ones are left out of it.
 inline constexpr std::size_t kHistoryEntryBytesMax = std::size_t{4} * 1024 * 1024;
+/// Displays of earlier blocks that later code may update; the oldest are forgotten.
+inline constexpr std::size_t kUpdatableDisplaysMax = 1000;
 /// Sessions at a time; one more is refused.
 inline constexpr std::size_t kCodeSessionsMax = 10'000;
 /// Files of a work directory in one listing, and in one archive; more is 413.

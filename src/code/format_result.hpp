@@ -39,8 +39,8 @@ std::string format_markdown(const CodeResult& result);
 /// The names that format_result() knows, in the order above.
 std::span<const std::string_view> format_names();
 
-/// The result in the format of that name; not_found, with what may have been meant, for others.
-Result<std::string> format_result(std::string_view name, const CodeResult& result);
+/// The result in the format of that name: perijove/executor.hpp has its contract.
+PERIJOVE_API Result<std::string> format_result(std::string_view format, const CodeResult& result);
 
 /// The code of a request as AutoGen shows it to whoever approves it: each block in a fence with its
 /// language as it was given, an empty line between them.

@@ -20,6 +20,10 @@ json or_null(const std::optional<CodeError>& error) {
   return error ? to_json(*error) : json(nullptr);
 }
 
+json seconds_or_null(const std::optional<std::chrono::milliseconds>& time) {
+  return time ? json(std::chrono::duration<double>(*time).count()) : json(nullptr);
+}
+
 json to_json(const SourceFrame& frame) {
   return {{"file", frame.file},
           {"line", frame.line > 0 ? json(frame.line) : json(nullptr)},
@@ -59,7 +63,7 @@ json to_json(const OutputFile& file) {
                 {"sha256", or_null(file.sha256)},
                 {"source", written ? "written" : "display"},
                 {"block", file.block}};
-  if (written) entry["change"] = file.created ? "created" : "changed";
+  if (written || !file.created) entry["change"] = file.created ? "created" : "changed";
   add_size_of_image(file, entry);
   return entry;
 }
@@ -76,6 +80,7 @@ json to_json(const RichOutput& output, std::span<const OutputFile> files) {
     }
   }
   for (const auto& [type, data] : output.inline_data) mimes[type]["data"] = data;
+  for (const auto& [type, reason] : output.not_inline) mimes[type]["not_inline"] = reason;
   return {{"kind", output.is_result ? "execute_result" : "display"},
           {"text", output.text},
           {"mimes", std::move(mimes)},
@@ -127,6 +132,13 @@ json to_json(const CodeResult& result) {
            {{"queued_ms", result.queued.count()},
             {"exec_ms", result.duration.count()},
             {"total_ms", (result.queued + result.duration).count()}}},
+          {"statistics",
+           {{"profile", or_null(result.statistics.profile)},
+            {"execution_s", std::chrono::duration<double>(result.duration).count()},
+            {"memory_limit_bytes", or_null(result.statistics.memory_limit_bytes)},
+            {"cpu_limit", or_null(result.statistics.cpu_limit)},
+            {"timeout_s", seconds_or_null(result.statistics.timeout)},
+            {"success", result.status == CodeStatus::ok}}},
           {"state",
            {{"kernel", result.kernel},
             {"kept", result.state_kept},

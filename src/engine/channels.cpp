@@ -9,12 +9,14 @@ namespace perijove {
 
 Result<std::unique_ptr<KernelChannels>> KernelChannels::open(Shard& shard,
                                                              const Endpoints& endpoints,
+                                                             SlowSubscriber slow_subscriber,
                                                              Handlers handlers) {
   auto signer = Signer::create(endpoints.key, endpoints.signature_scheme);
   if (!signer) return signer.error();
   std::unique_ptr<KernelChannels> channels;
   try {
-    channels.reset(new KernelChannels(shard, std::move(*signer), std::move(handlers)));
+    channels.reset(
+        new KernelChannels(shard, std::move(*signer), slow_subscriber, std::move(handlers)));
   } catch (const std::exception& fault) {  // of libzmq or Asio: out of descriptors, mostly
     return Error{Code::resource_exhausted,
                  std::string("cannot make the sockets to the kernel: ") + fault.what()};
@@ -35,7 +37,8 @@ Result<std::unique_ptr<KernelChannels>> KernelChannels::open(Shard& shard,
 
 // shell and stdin carry one routing id, because a kernel sends its input_request to the identity
 // that the execute_request came from.
-KernelChannels::KernelChannels(Shard& shard, Signer signer, Handlers handlers)
+KernelChannels::KernelChannels(Shard& shard, Signer signer, SlowSubscriber slow_subscriber,
+                               Handlers handlers)
     : signer_(std::move(signer)),
       replays_(limits::kReplayHistoryMax),
       handlers_(std::move(handlers)) {
@@ -43,7 +46,9 @@ KernelChannels::KernelChannels(Shard& shard, Signer signer, Handlers handlers)
   shell_ = std::make_unique<ZmqSocket>(shard, zmq::socket_type::dealer, identity);
   control_ = std::make_unique<ZmqSocket>(shard, zmq::socket_type::dealer, identity);
   stdin_ = std::make_unique<ZmqSocket>(shard, zmq::socket_type::dealer, identity);
-  iopub_ = std::make_unique<ZmqSocket>(shard, zmq::socket_type::sub);
+  const int queued_max =
+      slow_subscriber == SlowSubscriber::wait ? limits::kQueuedOutputsMax : 0;
+  iopub_ = std::make_unique<ZmqSocket>(shard, zmq::socket_type::sub, "", queued_max);
 }
 
 std::unique_ptr<ZmqSocket>& KernelChannels::socket(Channel channel) {

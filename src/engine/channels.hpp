@@ -28,8 +28,15 @@ class KernelChannels {
     std::uint64_t rejected_replays = 0;
   };
 
+  /// What a kernel does with outputs that its subscriber does not take yet.
+  enum class SlowSubscriber {
+    lose,  ///< Most drop them: all that comes is taken in, however much.
+    wait,  ///< It waits: no more is taken in than limits::kQueuedOutputsMax.
+  };
+
   /// Begins to connect. Errors: an unknown signature scheme, an endpoint libzmq refuses.
   static Result<std::unique_ptr<KernelChannels>> open(Shard& shard, const Endpoints& endpoints,
+                                                      SlowSubscriber slow_subscriber,
                                                       Handlers handlers);
 
   /// Sends on shell, control or stdin; parts and buffers are kept by `owner` when they are large,
@@ -40,7 +47,7 @@ class KernelChannels {
   const Counters& counters() const { return counters_; }
 
  private:
-  KernelChannels(Shard& shard, Signer signer, Handlers handlers);
+  KernelChannels(Shard& shard, Signer signer, SlowSubscriber slow_subscriber, Handlers handlers);
 
   std::unique_ptr<ZmqSocket>& socket(Channel channel);
   void receive(Channel channel, std::vector<zmq::message_t>& frames);

@@ -10,6 +10,7 @@ namespace perijove {
 /// What a gateway needs to run kernels, before any face is put in front of it.
 struct GatewayOptions {
   RegistryOptions registry;
+  IsolationPolicy isolation;
   /// Where running gateways keep their directories; empty: RuntimeDir::default_base().
   std::string runtime_base;
   /// Where kernelspecs are searched; empty: what registry.gateway_env says (Jupyter's data path).

@@ -9,7 +9,9 @@
 #include "base/log.hpp"
 #include "io/child_process.hpp"
 #include "protocol/data_path.hpp"
+#include "provision/docker/docker_provisioner.hpp"
 #include "provision/local/local_provisioner.hpp"
+#include "provision/sandbox/sandbox_provisioner.hpp"
 
 namespace perijove {
 
@@ -52,6 +54,9 @@ Result<std::unique_ptr<GatewayRuntime>> GatewayRuntime::create(GatewayOptions op
   const bool owns_process = options.owns_process;
   std::unique_ptr<GatewayRuntime> runtime(
       new GatewayRuntime(std::move(options), base, *std::move(runtime_dir)));
+  if (auto found = runtime->provisioners_.find(runtime->provisioners_.default_kind()); !found) {
+    return found.error();
+  }
   if (owns_process) prepare_process_supervision(runtime->shard());
   return runtime;
 }
@@ -60,8 +65,33 @@ GatewayRuntime::GatewayRuntime(GatewayOptions options, std::string runtime_base,
                                RuntimeDir runtime_dir)
     : runtime_base_(std::move(runtime_base)),
       runtime_dir_(std::move(runtime_dir)),
-      provisioner_(make_local_provisioner(runtime_dir_)),
+      provisioners_(std::move(options.isolation)),
       kernelspecs_(std::move(options.kernelspec_dirs)),
-      registry_(shard_, *provisioner_, kernelspecs_, std::move(options.registry)) {}
+      registry_(shard_, provisioners_, kernelspecs_, std::move(options.registry)) {
+  for (auto& each : make_provisioners(runtime_dir_, registry_.options().gateway_env,
+                                      provisioners_.policy())) {
+    provisioners_.add(std::move(each));
+  }
+}
+
+std::vector<std::unique_ptr<Provisioner>> make_provisioners(RuntimeDir& runtime_dir,
+                                                            const Environment& environment,
+                                                            const IsolationPolicy& policy) {
+  DockerOptions docker;
+  if (const auto host = environment.find("DOCKER_HOST");
+      host != environment.end() && !host->second.empty()) {
+    docker.host = host->second;
+  }
+  // Where clients may run anything on this machine, they may mount anything, too.
+  if (policy.default_kind != "none") {
+    docker.mount_roots = policy.mount_roots;
+    docker.networks = policy.networks;
+  }
+  std::vector<std::unique_ptr<Provisioner>> all;
+  all.push_back(make_local_provisioner(runtime_dir));
+  all.push_back(make_sandbox_provisioner(runtime_dir));
+  all.push_back(make_docker_provisioner(runtime_dir, std::move(docker)));
+  return all;
+}
 
 }  // namespace perijove

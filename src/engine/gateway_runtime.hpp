@@ -4,19 +4,20 @@
 
 #include "engine/gateway_options.hpp"
 #include "engine/kernelspecs.hpp"
+#include "engine/provisioners.hpp"
 #include "engine/registry.hpp"
 #include "io/runtime_dir.hpp"
 #include "io/shard.hpp"
-#include "provision/provisioner.hpp"
 
 namespace perijove {
 
 /// The parts that everything with kernels needs, put together: a shard, a runtime directory, the
-/// local provisioner, the kernelspecs and a registry. Lives on the thread that runs the shard.
+/// provisioners, the kernelspecs and a registry. Lives on the thread that runs the shard.
 /// Destroying it ends every kernel at once; end them in order before with registry().stop_all().
 class GatewayRuntime {
  public:
-  /// Ends what gateways that were killed left behind, too. Errors: those of RuntimeDir::create.
+  /// Ends what gateways that were killed left behind, too. Errors: those of RuntimeDir::create, and
+  /// invalid_argument for a default isolation that there is not.
   static Result<std::unique_ptr<GatewayRuntime>> create(GatewayOptions options);
 
   Shard& shard() { return shard_; }
@@ -30,10 +31,16 @@ class GatewayRuntime {
   std::string runtime_base_;
   RuntimeDir runtime_dir_;
   Shard shard_;
-  std::unique_ptr<Provisioner> provisioner_;
+  Provisioners provisioners_;
   Kernelspecs kernelspecs_;
   KernelRegistry registry_;
 };
+
+/// All ways to run kernels that this build has. `environment` says where Docker's daemon is
+/// (DOCKER_HOST). Nothing is looked for before it is used.
+std::vector<std::unique_ptr<Provisioner>> make_provisioners(RuntimeDir& runtime_dir,
+                                                            const Environment& environment,
+                                                            const IsolationPolicy& policy);
 
 /// Whether the sockets of kernels can have their paths in a runtime directory below `base`; the
 /// error (invalid_argument) says by how much it is too long.

@@ -46,7 +46,7 @@ struct KernelSummary {
   std::string connection_file;
   std::string process;  ///< "pid 4711"
   std::string work_dir;
-  std::string isolation;
+  IsolationReport isolation;
 };
 
 class Kernel;

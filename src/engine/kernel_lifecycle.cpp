@@ -67,8 +67,9 @@ KernelSummary Kernel::summary() const {
                        ? with_log_tail(lifecycle_.reason())
                        : lifecycle_.reason();
   summary.work_dir = request_.work_dir;
-  summary.isolation = provisioner_.isolation();
+  summary.isolation.kind = request_.isolation.kind;
   if (launched_) {
+    summary.isolation = launched_->isolation();
     summary.connection_file = launched_->connection_file();
     summary.process = launched_->describe();
   }
@@ -205,7 +206,11 @@ void Kernel::connect() {
   KernelChannels::Handlers handlers;
   handlers.on_message = [this](MessagePtr message) { receive(std::move(message)); };
   handlers.on_turn_end = [this] { turn_ended(); };
-  auto channels = KernelChannels::open(shard_, *endpoints_, std::move(handlers));
+  const auto slow_subscriber = kernelspec_setting(request_.spec, "slow_subscriber") == "wait"
+                                   ? KernelChannels::SlowSubscriber::wait
+                                   : KernelChannels::SlowSubscriber::lose;
+  auto channels =
+      KernelChannels::open(shard_, *endpoints_, slow_subscriber, std::move(handlers));
   if (!channels) {
     log::error("kernel_channels_failed",
                {{"kernel", id().str()}, {"reason", channels.error().message}});

@@ -49,6 +49,31 @@ bool has_files(const Output& output) {
                                            [](const auto& entry) { return is_saved(entry.first); });
 }
 
+std::vector<SavedFile> save_display(const WorkDir& directory, std::string_view stem,
+                                    std::size_t block, std::size_t position,
+                                    const DisplayOutput& display, Result<void>& error) {
+  std::vector<SavedFile> saved;
+  std::map<std::string_view, std::size_t> extensions;
+  for (const std::string& type : by_preference(display.data)) {
+    if (!is_saved(type)) continue;
+    const std::string_view extension = file_extension(type);
+    const std::string name =
+        output_file_name(stem, block, position, extension, extensions[extension]++);
+    const auto bytes = decode_mime(type, display.data.at(type));
+    const auto path =
+        bytes
+            ? directory.write(name, *bytes)
+            : Result<std::string>(Error{Code::data_loss, "cannot save " + name + ": " + type +
+                                                             " that is " + bytes.error().message});
+    if (path) {
+      saved.push_back({*path, type, block, position});
+    } else if (error) {
+      error = path.error();
+    }
+  }
+  return saved;
+}
+
 std::vector<SavedFile> save_outputs(const WorkDir& directory, std::string_view stem,
                                     std::size_t block, const std::vector<Output>& outputs,
                                     Result<void>& error) {
@@ -56,21 +81,8 @@ std::vector<SavedFile> save_outputs(const WorkDir& directory, std::string_view s
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const auto* display = std::get_if<DisplayOutput>(&outputs[i]);
     if (display == nullptr) continue;
-    std::map<std::string_view, std::size_t> extensions;
-    for (const std::string& type : by_preference(display->data)) {
-      if (!is_saved(type)) continue;
-      const std::string_view extension = file_extension(type);
-      const std::string name = output_file_name(stem, block, i, extension, extensions[extension]++);
-      const auto bytes = decode_mime(type, display->data.at(type));
-      const auto path = bytes ? directory.write(name, *bytes)
-                              : Result<std::string>(Error{Code::data_loss,
-                                                          "cannot save " + name + ": " + type +
-                                                              " that is " + bytes.error().message});
-      if (path) {
-        saved.push_back({*path, type, block, i});
-      } else if (error) {
-        error = path.error();
-      }
+    for (SavedFile& each : save_display(directory, stem, block, i, *display, error)) {
+      saved.push_back(std::move(each));
     }
   }
   return saved;

@@ -38,6 +38,11 @@ std::vector<SavedFile> save_outputs(const WorkDir& directory, std::string_view s
                                     std::size_t block, const std::vector<Output>& outputs,
                                     Result<void>& error);
 
+/// The same for one display at `position` among the outputs of its block.
+std::vector<SavedFile> save_display(const WorkDir& directory, std::string_view stem,
+                                    std::size_t block, std::size_t position,
+                                    const DisplayOutput& display, Result<void>& error);
+
 /// Whether save_outputs would write anything for it.
 bool has_files(const Output& output);
 

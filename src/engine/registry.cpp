@@ -14,16 +14,14 @@ namespace perijove {
 
 namespace fs = std::filesystem;
 
-KernelRegistry::KernelRegistry(Shard& shard, Provisioner& provisioner, Kernelspecs& kernelspecs,
+KernelRegistry::KernelRegistry(Shard& shard, Provisioners& provisioners, Kernelspecs& kernelspecs,
                                RegistryOptions options)
     : shard_(shard),
-      provisioner_(provisioner),
+      provisioners_(provisioners),
       kernelspecs_(kernelspecs),
       options_(std::move(options)) {}
 
 KernelRegistry::~KernelRegistry() = default;
-
-std::string_view KernelRegistry::isolation() const { return provisioner_.isolation(); }
 
 std::string KernelRegistry::default_kernelspec() const {
   return options_.default_kernelspec.empty() ? kernelspecs_.current()->default_name()
@@ -71,18 +69,24 @@ Result<std::shared_ptr<Kernel>> KernelRegistry::start(const StartKernel& request
                                                std::to_string(options_.kernels_max)};
   }
   const std::string name = request.name.empty() ? default_kernelspec() : request.name;
-  if (name.empty()) {
+  if (name.empty() && !request.spec) {
     return Error{Code::not_found,
                  "no kernelspec is installed; `perijove kernelspec list` says where was searched"};
   }
-  const auto catalogue = kernelspecs_.blocking_refresh();
-  const auto found = catalogue->find(name);
-  if (!found) return found.error();
-
   LaunchRequest launch;
   launch.kernel_id = request.id.value_or(KernelId(make_uuid()));
-  launch.spec = (*found)->spec;
+  if (request.spec) {
+    launch.spec = *request.spec;
+  } else {
+    const auto catalogue = kernelspecs_.blocking_refresh();
+    const auto found = catalogue->find(name);
+    if (!found) return found.error();
+    launch.spec = (*found)->spec;
+  }
   launch.limits = request.limits;
+  launch.isolation = request.isolation;
+  const auto provisioner = provisioners_.choose(launch.isolation, launch.spec);
+  if (!provisioner) return provisioner.error();
   if (!request.interpreter.empty() && begins_with_python(launch.spec)) {
     launch.spec.interpreter = request.interpreter;
   }
@@ -108,7 +112,7 @@ Result<std::shared_ptr<Kernel>> KernelRegistry::start(const StartKernel& request
   hooks.on_event = [this, id](std::string_view action, const std::string& message) {
     if (const auto kernel = find(id)) emit(*kernel, action, message);
   };
-  auto kernel = std::make_shared<Kernel>(shard_, provisioner_, std::move(launch), options_.kernel,
+  auto kernel = std::make_shared<Kernel>(shard_, **provisioner, std::move(launch), options_.kernel,
                                          std::move(hooks));
   kernels_.emplace(id, kernel);
   order_.push_back(id);

@@ -10,6 +10,7 @@
 
 #include "engine/kernel.hpp"
 #include "engine/kernelspecs.hpp"
+#include "engine/provisioners.hpp"
 #include "protocol/environment.hpp"
 
 namespace perijove {
@@ -27,7 +28,9 @@ struct RegistryOptions {
 
 /// What a caller wants started.
 struct StartKernel {
-  std::string name;            ///< Kernelspec; empty: the default.
+  std::string name;  ///< Kernelspec; empty: the default.
+  /// Instead of an installed one, brought along by the caller; `name` is not looked for then.
+  std::optional<Kernelspec> spec = {};
   std::optional<KernelId> id;  ///< Of the caller's choice; that of a living kernel returns it.
   Environment env;             ///< From read_client_environment().
   Environment session_env;     ///< Set on top, whatever clients may set: for a session's own code.
@@ -35,6 +38,7 @@ struct StartKernel {
   std::string session_name;    ///< JPY_SESSION_NAME.
   std::string work_dir;  ///< Absolute and there, of the gateway's own choice; empty: by `path`.
   ProcessLimits limits = {};  ///< Of its process.
+  IsolationRequest isolation = {};
   /// Instead of the kernelspec's own, when its command begins with a Python; empty: that one.
   std::string interpreter = {};
 };
@@ -52,14 +56,14 @@ class KernelRegistry {
  public:
   using Done = std::function<void(Result<void>)>;
 
-  KernelRegistry(Shard& shard, Provisioner& provisioner, Kernelspecs& kernelspecs,
+  KernelRegistry(Shard& shard, Provisioners& provisioners, Kernelspecs& kernelspecs,
                  RegistryOptions options);
   ~KernelRegistry();
 
   /// Begins to start a kernel and returns it at once, in state starting: a failure shows as dead
   /// with its reason, and goes to `ready`, which may be null. Errors before anything is started:
   /// not_found (kernelspec; the message helps), resource_exhausted (kernels_max), unavailable
-  /// (draining).
+  /// (draining), and those of Provisioners::choose.
   Result<std::shared_ptr<Kernel>> start(const StartKernel& request, Done ready = nullptr);
 
   /// nullptr when there is none of that id.
@@ -78,8 +82,7 @@ class KernelRegistry {
   /// Ends all kernels; `done` when the last has ended.
   void stop_all(std::function<void()> done);
 
-  /// What keeps kernels from the rest of this machine: `none` ...
-  std::string_view isolation() const;
+  const Provisioners& provisioners() const { return provisioners_; }
 
   /// The default kernelspec's name; empty when there is none at all.
   std::string default_kernelspec() const;
@@ -96,7 +99,7 @@ class KernelRegistry {
   std::string work_dir_for(const StartKernel& request) const;
 
   Shard& shard_;
-  Provisioner& provisioner_;
+  Provisioners& provisioners_;
   Kernelspecs& kernelspecs_;
   RegistryOptions options_;
   std::unordered_map<KernelId, std::shared_ptr<Kernel>> kernels_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/ids.hpp"
+#include "base/limits.hpp"
 #include "base/log.hpp"
 #include "protocol/header.hpp"
 #include "protocol/json.hpp"
@@ -172,15 +173,44 @@ void BlockRunner::end_questions() {
 // ---- from the kernel ----
 
 void BlockRunner::on_messages() {
+  if (!turn_posted_) read_turn();
+}
+
+// What waits at the kernel's sockets is memory, what waits in the journal ends up on disk: so the
+// sockets are read several times faster than this. A message beyond the turn's share is paid for by
+// the next turns.
+void BlockRunner::read_turn() {
   const auto self = shared_from_this();  // a callback may let go of us
-  while (true) {
-    const Journal::Read read = attachment_->read();
-    missed_ += read.missed;
-    if (!read.message) break;
-    receive(read.message);
-    attachment_->acknowledge(read.position);
+  bool more = true;
+  while (more && turn_bytes_ < limits::kBytesReadPerTurn) more = read_one();
+  turn_bytes_ = more ? turn_bytes_ - limits::kBytesReadPerTurn : 0;
+  if (more) {
+    turn_posted_ = true;
+    boost::asio::post(shard_.loop(), [weak = weak_from_this()] {
+      const auto runner = weak.lock();
+      if (!runner) return;
+      runner->turn_posted_ = false;
+      runner->read_turn();
+    });
   }
   set_timer();
+}
+
+bool BlockRunner::read_one() {
+  const Journal::Read read = attachment_->read();
+  missed_ += read.missed;
+  if (!read.message) return false;
+  turn_bytes_ += read.message->size_bytes();
+  receive(read.message);
+  attachment_->acknowledge(read.position);
+  return true;
+}
+
+void BlockRunner::read_all() {
+  const auto self = shared_from_this();
+  while (read_one()) {
+  }
+  turn_bytes_ = 0;
 }
 
 void BlockRunner::receive(const MessagePtr& message) {
@@ -232,7 +262,9 @@ void BlockRunner::receive_output(std::string_view type, std::string_view parent,
     const bool late = !current_ || collector != current_->collector;
     if (changed && late && events_.on_late_output) events_.on_late_output();
   }
-  if (!ours || !events_.on_output) return;
+  if (!ours) return;
+  if (!stream) tell_displays(type, current_ && current_->execution.msg_id() == parent, content);
+  if (!events_.on_output) return;
   if (stream) {
     events_.on_output(*stream);
     return;
@@ -240,6 +272,31 @@ void BlockRunner::receive_output(std::string_view type, std::string_view parent,
   OutputCollector single;
   single.add(type, content);
   for (const Output& output : single.outputs()) events_.on_output(output);
+}
+
+void BlockRunner::tell_displays(std::string_view type, bool of_running_block, ByteView content) {
+  if (type == "clear_output") {
+    const nlohmann::json how = read_object(content);
+    const bool wait = how.contains("wait") && how["wait"] == true;
+    if (of_running_block && events_.on_clear) events_.on_clear(wait);
+    return;
+  }
+  if (type != "update_display_data" && type != "display_data" && type != "execute_result") return;
+  const Output* const newest = of_running_block ? current_->collector->newest() : nullptr;
+  const auto* const display = newest == nullptr ? nullptr : std::get_if<DisplayOutput>(newest);
+  if (events_.on_update && (type == "update_display_data" || display != nullptr)) {
+    OutputCollector single;
+    if (display == nullptr) single.add("display_data", content);
+    const Output* const added = display == nullptr ? single.newest() : newest;
+    const auto* const updated = added == nullptr ? nullptr : std::get_if<DisplayOutput>(added);
+    if (updated != nullptr && !updated->display_id.empty()) {
+      DisplayUpdate update{*updated, {}};
+      if (current_) update.displays = current_->collector->displays(updated->display_id);
+      std::erase(update.displays, display);  // new rather than updated
+      events_.on_update(update);
+    }
+  }
+  if (display != nullptr && events_.on_display) events_.on_display(*display);
 }
 
 // The question comes on another socket than the outputs before it and may overtake them: a moment
@@ -262,7 +319,7 @@ void BlockRunner::receive_reply(std::string_view parent, ByteView content) {
 }
 
 void BlockRunner::on_process_gone(std::string_view reason) {
-  on_messages();  // its last words
+  read_all();  // its last words
   if (current_) {
     feed(execution::KernelGone{std::string(reason)});
   } else if (!restarting_) {

@@ -48,6 +48,13 @@ struct InputRequest {
   bool password = false;  ///< What is typed should not be shown.
 };
 
+/// New data for the displays that have its display_id.
+struct DisplayUpdate {
+  const DisplayOutput& content;
+  /// Those of the running block, updated already. Displays of earlier blocks are the listener's.
+  std::vector<const DisplayOutput*> displays;
+};
+
 /// Runs code blocks in one kernel, one after another, and gathers what they put out. Each run ends
 /// in one verdict whatever the kernel does: see model/execution. Other clients of the kernel are
 /// not disturbed, but a stuck block may restart it (ExecutionOptions::if_stuck). Shard thread only;
@@ -60,6 +67,12 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
     std::function<void(const Output&)> on_output;
     /// The outputs of a block that has ended have changed. May be null.
     std::function<void()> on_late_output;
+    /// A display of the running block, as it is kept; on_output tells it, too. May be null.
+    std::function<void(const DisplayOutput&)> on_display;
+    /// Displays of this or of an earlier block were replaced. May be null.
+    std::function<void(const DisplayUpdate&)> on_update;
+    /// The running block clears its outputs: at once, or when the next one comes. May be null.
+    std::function<void(bool wait)> on_clear;
     /// Answer with answer_input(). Null: code is told that there is no input, and fails.
     std::function<void(const InputRequest&)> on_input;
   };
@@ -103,8 +116,12 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
   void on_process_gone(std::string_view reason) override;
   void on_kernel_gone(std::string_view reason) override;
 
+  void read_turn();
+  bool read_one();
+  void read_all();
   void receive(const MessagePtr& message);
   void receive_output(std::string_view type, std::string_view parent, ByteView content);
+  void tell_displays(std::string_view type, bool of_running_block, ByteView content);
   void ask_user(const InputRequest& request);
   void receive_reply(std::string_view parent, ByteView content);
   void feed(const execution::Event& event);
@@ -132,6 +149,8 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
   bool restarting_ = false;                 // because of a stuck block,
   std::function<void()> when_restarted_;    // whose result is told when that is over
   std::uint64_t missed_ = 0;
+  std::size_t turn_bytes_ = 0;  // read in this turn, or owed by the next ones
+  bool turn_posted_ = false;
 };
 
 }  // namespace perijove

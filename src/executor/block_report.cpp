@@ -1,5 +1,6 @@
 #include "executor/block_report.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "code/code_error.hpp"
@@ -70,48 +71,53 @@ void append_line(std::string& text, std::string_view line) {
   if (text.back() != '\n') text += '\n';
 }
 
+std::string error_text(const CodeError& error) {
+  return error.traceback.empty() ? error.type + ": " + error.message : error.traceback;
+}
+
 bool is_inline_image(std::string_view type) {
   return type == "image/png" || type == "image/jpeg" || type == "image/gif" || type == "image/webp";
 }
 
-// Saves the displays and fills `results`.
+// Why that image is no part of the answer; empty when it is.
+std::string reason_not_inline(const OutputFile& file, const OutputPolicy& policy) {
+  if (file.size_bytes > policy.inline_image_bytes_max) {
+    return std::to_string(file.size_bytes) + " bytes; at most " +
+           std::to_string(policy.inline_image_bytes_max) + " are given inline";
+  }
+  if (!file.width || !file.height) return "its dimensions are not known";
+  const std::uint32_t edge = std::max(*file.width, *file.height);
+  if (edge <= policy.inline_image_pixels_max) return {};
+  return std::to_string(*file.width) + "x" + std::to_string(*file.height) + " pixels; at most " +
+         std::to_string(policy.inline_image_pixels_max) +
+         " on the longer side are given inline: make a smaller figure, or use the file";
+}
+
+// Fills `results`; saves the displays that are not yet.
 void report_displays(const std::vector<Output>& outputs, const BlockContext& context,
                      BlockReport& report) {
-  std::vector<Output> kept = outputs;
-  if (context.policy.images == ImagePolicy::none) {
-    for (Output& output : kept) {
-      if (auto* display = std::get_if<DisplayOutput>(&output)) {
-        std::erase_if(display->data,
-                      [](const auto& entry) { return entry.first.starts_with("image/"); });
-      }
-    }
-  }
-  Result<void> failure;
-  const auto saved =
-      save_outputs(context.directory, context.stem, context.index + 1, kept, failure);
-  if (!failure) report.warnings.push_back(failure.error().message);
-  for (std::size_t i = 0; i < kept.size(); ++i) {
-    const auto* display = std::get_if<DisplayOutput>(&kept[i]);
+  for (const Output& output : outputs) {
+    const auto* display = std::get_if<DisplayOutput>(&output);
     if (display == nullptr) continue;
-    RichOutput rich{.is_result = display->is_result,
-                    .text = plain_text(std::get<DisplayOutput>(outputs[i]).data)};
-    for (const SavedFile& each : saved) {
-      if (each.output != i) continue;
-      OutputFile file{.path = each.path.substr(context.directory.path().size() + 1),
-                      .mime_type = each.mime_type,
-                      .block = context.index};
-      if (const auto entry = context.directory.stat(file.path)) file.size_bytes = entry->size_bytes;
-      describe_contents(context.directory, file);
-      rich.files.emplace(each.mime_type, file.path);
-      const std::string& data = display->data.at(each.mime_type);
-      if (context.policy.images == ImagePolicy::in_line && is_inline_image(each.mime_type) &&
-          file.size_bytes <= context.policy.inline_image_bytes_max) {
-        rich.inline_data.emplace(each.mime_type, data);
-      }
-      report.files.push_back(std::move(file));
+    const bool known = context.reported != nullptr && context.reported->contains(display->position);
+    ReportedDisplay shown =
+        known ? context.reported->at(display->position) : report_display(*display, context);
+    if (!shown.display_id.empty()) {
+      report.updatable.insert_or_assign(display->position,
+                                        UpdatableDisplay{report.result.results.size(), shown});
     }
-    report.result.results.push_back(std::move(rich));
+    for (OutputFile& file : shown.files) report.files.push_back(std::move(file));
+    for (std::string& warning : shown.warnings) report.warnings.push_back(std::move(warning));
+    report.result.results.push_back(std::move(shown.rich));
   }
+}
+
+bool is_cache(std::string_view path) {
+  for (const std::string_view name : {"__pycache__/", ".ipynb_checkpoints/"}) {
+    const std::size_t at = path.find(name);
+    if (at != path.npos && (at == 0 || path[at - 1] == '/')) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -136,6 +142,7 @@ std::vector<OutputFile> find_changes(const WorkDir& directory, const WorkDirSnap
   std::vector<OutputFile> changes;
   if (!before.complete || !after.complete) return changes;
   for (const auto& [path, entry] : after.files) {
+    if (is_cache(path)) continue;
     const auto known = before.files.find(path);
     const bool created = known == before.files.end();
     if (!created && known->second.size_bytes == entry.size_bytes &&
@@ -152,6 +159,42 @@ std::vector<OutputFile> find_changes(const WorkDir& directory, const WorkDirSnap
     changes.push_back(std::move(file));
   }
   return changes;
+}
+
+ReportedDisplay report_display(const DisplayOutput& display, const BlockContext& context) {
+  ReportedDisplay shown;
+  shown.display_id = display.display_id;
+  shown.rich = {.is_result = display.is_result, .text = plain_text(display.data)};
+  const DisplayOutput* saved_display = &display;
+  DisplayOutput without_images;
+  if (context.policy.images == ImagePolicy::none) {
+    without_images = display;
+    std::erase_if(without_images.data,
+                  [](const auto& entry) { return entry.first.starts_with("image/"); });
+    saved_display = &without_images;
+  }
+  Result<void> failure;
+  const auto saved = save_display(context.directory, context.stem, context.index + 1,
+                                  display.position, *saved_display, failure);
+  if (!failure) shown.warnings.push_back(failure.error().message);
+  for (const SavedFile& each : saved) {
+    OutputFile file{.path = each.path.substr(context.directory.path().size() + 1),
+                    .mime_type = each.mime_type,
+                    .block = context.index};
+    if (const auto entry = context.directory.stat(file.path)) file.size_bytes = entry->size_bytes;
+    describe_contents(context.directory, file);
+    shown.rich.files.emplace(each.mime_type, file.path);
+    if (context.policy.images == ImagePolicy::in_line && is_inline_image(each.mime_type)) {
+      std::string reason = reason_not_inline(file, context.policy);
+      if (reason.empty()) {
+        shown.rich.inline_data.emplace(each.mime_type, display.data.at(each.mime_type));
+      } else {
+        shown.rich.not_inline.emplace(each.mime_type, std::move(reason));
+      }
+    }
+    shown.files.push_back(std::move(file));
+  }
+  return shown;
 }
 
 BlockReport report_block(const RunResult& run, const BlockContext& context) {
@@ -236,20 +279,21 @@ void fit_result(CodeResult& result, const OutputPolicy& policy) {
     fit(block.stdout_text, nullptr);
     fit(block.stderr_text, nullptr);
     // The error survives whatever the streams took.
-    if (block.error) {
-      append_line(block.output, block.error->traceback.empty()
-                                    ? block.error->type + ": " + block.error->message
-                                    : block.error->traceback);
-    }
+    if (block.error) append_line(block.output, error_text(*block.error));
   }
   fit(result.output, &result.output_cut);
   fit(result.stdout_text, &result.stdout_cut);
   fit(result.stderr_text, &result.stderr_cut);
-  if (result.error) {
-    append_line(result.output, result.error->traceback.empty()
-                                   ? result.error->type + ": " + result.error->message
-                                   : result.error->traceback);
+  // After the output, whatever that took: the error that the verdict is about, whole, and those of
+  // further blocks that ran all the same, within the budget.
+  if (result.error) append_line(result.output, error_text(*result.error));
+  std::string further;
+  for (const BlockResult& block : result.blocks) {
+    if (!block.error || (result.error && block.error->block == result.error->block)) continue;
+    append_line(further, "Block " + std::to_string(block.index) + ": " + error_text(*block.error));
   }
+  fit(further, nullptr);
+  append_line(result.output, further);
 }
 
 }  // namespace perijove

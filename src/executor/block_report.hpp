@@ -21,9 +21,19 @@ struct WorkDirSnapshot {
 WorkDirSnapshot take_snapshot(const WorkDir& directory);
 inline constexpr std::size_t kSnapshotFilesMax = 10'000;
 
-/// Files that are new or different in `after`, with size, hash and dimensions, as of block `block`.
+/// Files that are new or different in `after`, with size, hash and dimensions, as of block `block`;
+/// without the caches that Python and notebooks leave beside code (`__pycache__`,
+/// `.ipynb_checkpoints`).
 std::vector<OutputFile> find_changes(const WorkDir& directory, const WorkDirSnapshot& before,
                                      const WorkDirSnapshot& after, std::size_t block);
+
+/// One display, with its files.
+struct ReportedDisplay {
+  std::string display_id;  ///< Empty: nothing can update it.
+  RichOutput rich;
+  std::vector<OutputFile> files;
+  std::vector<std::string> warnings;
+};
 
 /// What makes a BlockResult of a RunResult.
 struct BlockContext {
@@ -36,12 +46,24 @@ struct BlockContext {
   bool was_interrupted = false;  ///< Somebody interrupted the session meanwhile.
   bool ran_out_of_total_time = false;
   std::optional<bool> out_of_memory = {};  ///< When the process died: see ProcessExit.
+  /// By position: displays that report_display() has saved as they are now, and need not again.
+  const std::map<std::size_t, ReportedDisplay>* reported = nullptr;
+};
+
+/// Saves one display of the block, under names that follow from its position.
+ReportedDisplay report_display(const DisplayOutput& display, const BlockContext& context);
+
+/// A display that later code may update by its display_id.
+struct UpdatableDisplay {
+  std::size_t result = 0;  ///< Which of BlockResult::results it is.
+  ReportedDisplay shown;
 };
 
 /// A block's result with its texts whole: fit_result() comes later, when all blocks have run.
 struct BlockReport {
   BlockResult result;
-  std::vector<OutputFile> files;  ///< Saved displays.
+  std::vector<OutputFile> files;                      ///< Saved displays.
+  std::map<std::size_t, UpdatableDisplay> updatable;  ///< By position.
   std::vector<std::string> warnings;
 };
 

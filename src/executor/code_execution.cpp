@@ -17,9 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kTextPieceBytes = 32 * 1024;
-constexpr auto kTextDelay = std::chrono::milliseconds(20);
-
 std::chrono::milliseconds in_milliseconds(Duration duration) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(duration);
 }
@@ -42,6 +39,18 @@ std::size_t size_of(const Output& output) {
   return size;
 }
 
+// Whether IPython's exit() was called with keep_kernel: the program ends, its process does not.
+bool keeps_kernel(std::string_view reply_text) {
+  const auto reply = parse_json(reply_text);
+  if (!reply || !reply->is_object()) return false;
+  for (const json& each : reply->value("payload", json::array())) {
+    if (!each.is_object() || !each.contains("keepkernel")) continue;
+    const json& keep = each["keepkernel"];
+    return !(keep.is_null() || keep == false || keep == 0);
+  }
+  return false;
+}
+
 // As nbformat has them; empty when they are too large to be kept.
 std::string outputs_text(const std::vector<Output>& outputs) {
   std::size_t size = 0;
@@ -50,11 +59,6 @@ std::string outputs_text(const std::vector<Output>& outputs) {
   json list = json::array();
   for (const Output& output : outputs) list.push_back(to_nbformat(output));
   return dump_json(list);
-}
-
-std::string padded(std::uint64_t number) {
-  std::string text = std::to_string(number);
-  return text.size() < 4 ? std::string(4 - text.size(), '0') + text : text;
 }
 
 }  // namespace
@@ -74,6 +78,12 @@ CodeExecution::CodeExecution(CodeSession& session, std::string id, std::uint64_t
       event_log_(std::make_shared<EventLog>(session.shard())) {
   result_.execution_id = id_;
   result_.session_id = session.id();
+  const SessionPolicies& policies = session.options().policies;
+  result_.statistics = {.profile = policies.profile,
+                        .memory_limit_bytes = policies.limits.memory_bytes_max,
+                        .cpu_limit = policies.limits.processors_max,
+                        .timeout = {}};
+  if (request_.timeout) result_.statistics.timeout = in_milliseconds(*request_.timeout);
 }
 
 CodeExecution::~CodeExecution() = default;
@@ -183,6 +193,8 @@ void CodeExecution::next_block() {
   block_language_ = language_of_block();
   block_code_ = block.code;
   block_file_ = block.entry_point;
+  block_command_.clear();
+  temporary_file_.clear();
   if (!block.entry_point.empty()) {
     const auto entry = block.files.find(block.entry_point);
     if (entry == block.files.end()) {
@@ -193,24 +205,26 @@ void CodeExecution::next_block() {
     }
     block_code_ = entry->second;
   }
-  if (decided_by_policy()) return;
-  session_.with_kernel(
-      block_language_, [weak = weak_from_this()](const Result<LanguageKernel*>& kernel) {
-        const auto self = weak.lock();
-        if (!self || self->done()) return;
-        if (self->cancelled_) {
-          self->refuse_ended();
-          self->finish();
-        } else if (!kernel) {
-          const bool unknown = kernel.error().code == Code::not_found;
-          self->refuse_block(unknown ? CodeStatus::rejected : CodeStatus::kernel_died,
-                             unknown ? "language_not_supported" : "kernel_start_failed",
-                             kernel.error().message);
-          if (!self->try_again()) self->finish();
-        } else {
-          self->run_in(**kernel);
-        }
-      });
+  if (!decided_by_policy()) run_in_kernel_of(block_language_);
+}
+
+void CodeExecution::run_in_kernel_of(const std::string& language) {
+  session_.with_kernel(language, [weak = weak_from_this()](const Result<LanguageKernel*>& kernel) {
+    const auto self = weak.lock();
+    if (!self || self->done()) return;
+    if (self->cancelled_) {
+      self->refuse_ended();
+      self->finish();
+    } else if (!kernel) {
+      const bool unknown = kernel.error().code == Code::not_found;
+      self->refuse_block(unknown ? CodeStatus::rejected : CodeStatus::kernel_died,
+                         unknown ? "language_not_supported" : "kernel_start_failed",
+                         kernel.error().message);
+      if (!self->try_again()) self->finish();
+    } else {
+      self->run_in(**kernel);
+    }
+  });
 }
 
 // The block that would be next, of an execution that was cancelled or is out of time.
@@ -239,7 +253,7 @@ Result<void> CodeExecution::write_files() {
 
 void CodeExecution::run_in(LanguageKernel& kernel) {
   kernel_ = &kernel;
-  block_language_ = kernel.language;
+  if (block_command_.empty()) block_language_ = kernel.language;
   const auto refuse = [this](std::string type, std::string message, std::string hint = {}) {
     refuse_block(CodeStatus::rejected, std::move(type), std::move(message), std::move(hint));
     finish();
@@ -250,7 +264,8 @@ void CodeExecution::run_in(LanguageKernel& kernel) {
            "interrupt or restart the session");
     return;
   }
-  if (const auto written = write_files(); !written) {
+  const auto written = block_command_.empty() ? write_files() : Result<void>();
+  if (!written) {
     refuse_unwritten(written.error());
     return;
   }
@@ -263,7 +278,7 @@ void CodeExecution::run_in(LanguageKernel& kernel) {
     }
     environment = *std::move(code);
   }
-  emit("started", {{"block", block_}, {"language", kernel.language}});
+  emit("started", {{"block", block_}, {"language", block_language_}});
   if (environment.empty()) {
     run_block();
     return;
@@ -294,8 +309,14 @@ void CodeExecution::run_block() {
   options.store_history = request_.store_history;
   options.allow_input = request_.interactive;
   in_block_ = true;
-  const std::string code =
-      request_.output.silence_pip ? silence_pip(block_code_, block_language_) : block_code_;
+  displays_.clear();
+  display_files_.clear();
+  updated_files_.clear();
+  clear_is_due_ = false;
+  std::string code = block_command_;
+  if (code.empty()) {
+    code = request_.output.silence_pip ? silence_pip(block_code_, block_language_) : block_code_;
+  }
   kernel_->runner->run(code, options, [weak = weak_from_this()](const RunResult& run) {
     if (const auto self = weak.lock()) self->block_done(run);
   });
@@ -308,7 +329,10 @@ void CodeExecution::block_done(const RunResult& run) {
   kernel_->runs_on = run.verdict.stuck;
   take_loss();
   take_result(run);
-  if (run.verdict.stuck && request_.hard_limit == HardLimit::kill) {
+  // A kernel that was told to exit is about to end: nothing more may be sent to it.
+  const bool exits = run.asked_exit && !run.verdict.state_lost && !keeps_kernel(run.reply);
+  if (exits || (run.verdict.stuck && request_.hard_limit == HardLimit::kill)) {
+    if (exits) result_.note = "the code ended its kernel; variables are gone";
     result_.state_kept = false;
     result_.kernel = to_string(ExecutionState::dead);
     result_.generation = kernel_->generation;
@@ -331,7 +355,7 @@ void CodeExecution::after_block() {
   const bool failed = result_.status != CodeStatus::ok;
   if (cancelled_ || (failed && request_.stop_on_error)) block_ = request_.blocks.size();
   if (kernel_ != nullptr && !request_.env.empty() && !kernel_->runs_on) {
-    const auto code = environment_code(request_.env, block_language_, EnvironmentStep::restore);
+    const auto code = environment_code(request_.env, kernel_->language, EnvironmentStep::restore);
     if (code) {
       kernel_->runner->run(*code, silently(), [weak = weak_from_this()](const RunResult& run) {
         const auto self = weak.lock();
@@ -349,21 +373,30 @@ void CodeExecution::after_block() {
 void CodeExecution::take_result(const RunResult& run) {
   if (request_.on_block) request_.on_block(run);
   emit_text();
+  emit_updates();
   waits_for_input_ = false;
   WorkDirSnapshot after;
   if (request_.capture_files) after = take_snapshot(session_.directory());
   const auto exit = kernel_->kernel->last_exit();
-  BlockReport report =
-      report_block(run, {.directory = session_.directory(),
-                         .policy = request_.output,
-                         .stem = "outputs/" + padded(number_),
-                         .index = block_,
-                         .language = block_language_,
-                         .code = block_code_,
-                         .was_interrupted = interrupted_,
-                         .ran_out_of_total_time = out_of_total_time_,
-                         .out_of_memory = exit ? exit->out_of_memory : std::nullopt});
+  BlockContext context = block_context();
+  context.code = block_command_.empty() ? block_code_ : block_command_;
+  context.was_interrupted = interrupted_;
+  context.ran_out_of_total_time = out_of_total_time_;
+  context.out_of_memory = exit ? exit->out_of_memory : std::nullopt;
+  context.reported = &displays_;
+  BlockReport report = report_block(run, context);
+  if (!temporary_file_.empty()) {
+    (void)session_.directory().remove(temporary_file_);
+    after.files.erase(std::exchange(temporary_file_, {}));
+    block_file_.clear();
+  }
   report.result.code_file = block_file_;
+  // What is ours is not what the code has written.
+  for (const std::string& path : display_files_) after.files.erase(path);
+  for (const std::string& path : updated_files_) after.files.erase(path);
+  remove_stale_files(report.files);
+  session_.displays_.keep(report.updatable, context);
+  displays_.clear();
   for (const OutputFile& file : report.files) result_.output_files.push_back(file);
   if (request_.capture_files) {
     if (!before_.complete || !after.complete) {
@@ -391,6 +424,7 @@ void CodeExecution::take_result(const RunResult& run) {
                        .language = block_language_,
                        .code = block_code_,
                        .status = std::string(to_string(report.result.status)),
+                       .exit_code = report.result.exit_code,
                        .execution_count = report.result.execution_count,
                        .outputs = outputs_text(run.collected->outputs())});
   }
@@ -407,11 +441,6 @@ void CodeExecution::refuse_block(CodeStatus status, std::string type, std::strin
 }
 
 void CodeExecution::end_block(BlockResult result) {
-  for (const RichOutput& rich : result.results) {
-    json data = perijove::to_json(rich, result_.output_files);
-    data["block"] = block_;
-    emit(rich.is_result ? "result" : "display", std::move(data));
-  }
   if (result.error) {
     emit("error", {{"block", block_}, {"error", perijove::to_json(*result.error)}});
   }
@@ -446,46 +475,6 @@ void CodeExecution::finish() {
   emit("done", {{"result", perijove::to_json(result_)}});
   event_log_->close();
   session_.execution_done(self);
-}
-
-// ---- what others follow ----
-
-void CodeExecution::on_output(const Output& output) {
-  if (done()) return;
-  const auto* stream = std::get_if<StreamOutput>(&output);
-  if (stream == nullptr) return;  // displays and errors are told when they are saved
-  (stream->name == "stderr" ? stderr_log_ : stdout_log_).append(stream->text);
-  if (text_stream_ != stream->name) emit_text();
-  text_stream_ = stream->name;
-  text_ += stream->text;
-  if (text_.size() >= kTextPieceBytes) {
-    emit_text();
-  } else if (!std::exchange(text_is_due_, true)) {
-    text_timer_.expires_after(kTextDelay);
-    text_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
-      const auto self = weak.lock();
-      if (error || !self) return;
-      self->text_is_due_ = false;
-      self->emit_text();
-    });
-  }
-}
-
-void CodeExecution::emit_text() {
-  if (text_.empty()) return;
-  emit(text_stream_, {{"block", block_}, {"text", std::exchange(text_, {})}});
-}
-
-void CodeExecution::on_input(const InputRequest& request) {
-  if (done()) return;
-  emit_text();
-  waits_for_input_ = true;
-  emit("input_request", {{"prompt", request.prompt}, {"password", request.password}});
-}
-
-void CodeExecution::emit(std::string type, json data) {
-  if (!text_.empty() && type != text_stream_) emit_text();
-  event_log_->add(std::move(type), std::move(data));
 }
 
 }  // namespace perijove

@@ -2,9 +2,11 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,7 @@ namespace perijove {
 
 class CodeSession;
 struct LanguageKernel;
+struct LanguageProgram;
 
 /// One request of a session, from the queue to its verdict. Shard thread only; made by
 /// CodeSession::execute and kept by it. Ends exactly once, with a result that has everything up to
@@ -71,6 +74,9 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   void set_queue_position(std::size_t position);
   void start();
   void on_output(const Output& output);
+  void on_display(const DisplayOutput& display);
+  void on_update(const DisplayUpdate& update);
+  void on_clear(bool wait);
   void on_input(const InputRequest& request);
   /// The kernel that runs the block right now; nullptr between the blocks.
   LanguageKernel* interruptible() const { return in_block_ ? kernel_ : nullptr; }
@@ -84,12 +90,15 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   void admit();
   void admitted(AdmissionVerdict verdict);
   bool decided_by_policy();
+  Result<void> save_code();
   void save_block();
   void run_restricted();
+  void run_program(const LanguageProgram& program);
   void refuse_unwritten(const Error& error);
   bool try_again();
 
   void next_block();
+  void run_in_kernel_of(const std::string& language);
   void run_in(LanguageKernel& kernel);
   void run_block();
   void block_done(const RunResult& run);
@@ -105,6 +114,13 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   Result<void> write_files();
   void emit(std::string type, nlohmann::json data);
   void emit_text();
+  BlockContext block_context() const;
+  void report(const DisplayOutput& display, std::string type);
+  void take_update(const ReportedDisplay& shown);
+  void remove_stale_files(const std::vector<OutputFile>& kept);
+  std::string output_stem() const;
+  void emit_updates();
+  void emit_soon();
   void set_request_timer();
 
   CodeSession& session_;
@@ -117,12 +133,14 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   TimePoint started_at_;
   boost::asio::steady_timer timer_;  // of the queue, then of all blocks together
   boost::asio::steady_timer text_timer_;
-  bool text_is_due_ = false;
+  bool text_is_due_ = false;  // and updates of displays
 
   std::size_t block_ = 0;  // index of the running block
   std::string block_language_;
   std::string block_code_;
   std::string block_file_;
+  std::string temporary_file_;  // the same, when nobody named it
+  std::string block_command_;   // runs the file, where a program does that; else empty
   WorkDirSnapshot before_;
   LanguageKernel* kernel_ = nullptr;  // that runs the block
   bool in_block_ = false;             // it does: not code of ours around it
@@ -140,6 +158,16 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   OutputLog stderr_log_;
   std::string text_stream_;  // what is printed is told in larger pieces than it comes in
   std::string text_;
+  std::map<std::size_t, ReportedDisplay> displays_;  // of the running block, by position
+  bool clear_is_due_ = false;                        // of them, before the next output
+  std::set<std::string> display_files_;  // that the running block's displays have or had
+  std::set<std::string> updated_files_;  // of earlier displays
+  // Updates are told, and files written, less often than they may come.
+  struct Update {
+    DisplayOutput content;
+    std::vector<DisplayOutput> displays;  // of the running block
+  };
+  std::map<std::string, Update> updates_;  // by display_id
   std::shared_ptr<EventLog> event_log_;
 };
 

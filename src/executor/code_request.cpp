@@ -94,7 +94,7 @@ void read_output(JsonFields& fields, OutputPolicy& policy) {
   JsonFields output(*value, "output");
   output.refuse_unknown({"max_chars", "strategy", "head_ratio", "line_max_chars", "strip_ansi",
                          "collapse_cr", "fold_repeats", "images", "inline_image_max_bytes",
-                         "silence_pip"});
+                         "image_max_px", "silence_pip"});
   TextBudget& budget = policy.budget;
   const auto count = [&](std::string_view field, std::size_t fallback) {
     return static_cast<std::size_t>(
@@ -113,6 +113,8 @@ void read_output(JsonFields& fields, OutputPolicy& policy) {
   policy.images = static_cast<ImagePolicy>(
       output.choice("images", {"file", "inline", "none"}, static_cast<std::size_t>(policy.images)));
   policy.inline_image_bytes_max = count("inline_image_max_bytes", policy.inline_image_bytes_max);
+  policy.inline_image_pixels_max =
+      static_cast<std::uint32_t>(count("image_max_px", policy.inline_image_pixels_max));
   if (output.error()) fields.refuse("output", output.error()->message);
 }
 

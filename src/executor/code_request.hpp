@@ -23,6 +23,7 @@ struct OutputPolicy {
   TextBudget budget;  ///< Of stdout, stderr and the combined output, each.
   ImagePolicy images = ImagePolicy::file;
   std::size_t inline_image_bytes_max = 512 * 1024;
+  std::uint32_t inline_image_pixels_max = 1568;  ///< Of its longer side.
   bool silence_pip = true;  ///< See silence_pip(); what is saved and told is the code as it came.
 };
 
@@ -30,6 +31,9 @@ struct OutputPolicy {
 struct CodeRequest {
   std::vector<CodeBlock> blocks;
   bool stop_on_error = true;
+  /// What validation and approval look at in place of `blocks`, when those are code of ours; empty:
+  /// the blocks.
+  std::vector<CodeBlock> judged_as;
 
   std::optional<Duration> timeout = std::chrono::seconds(60);  ///< Of each block; nullopt: none.
   std::optional<Duration> total_timeout;     ///< Of all blocks together, without the waiting.

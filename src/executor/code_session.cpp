@@ -7,6 +7,7 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "executor/session_isolation.hpp"
 #include "protocol/code_blocks.hpp"
 #include "protocol/json.hpp"
 
@@ -30,24 +31,6 @@ void LanguageKernel::note_loss(const execution::Verdict& verdict) {
   if (!verdict.state_lost) return;
   ++generation;
   loss_is_untold = true;
-}
-
-Result<std::shared_ptr<CodeSession>> CodeSession::create(Shard& shard, KernelRegistry& registry,
-                                                         CodeSessionOptions options,
-                                                         std::function<void()> on_end) {
-  const std::string name = options.kernel.empty() ? registry.default_kernelspec() : options.kernel;
-  const auto catalogue = registry.kernelspecs().blocking_refresh();
-  const auto spec = catalogue->find(name);
-  if (!spec) return spec.error();
-  options.kernel = (*spec)->spec.name;
-  auto directory = WorkDir::open(options.work_dir);
-  if (!directory) return directory.error();
-  options.work_dir = directory->path();
-  std::shared_ptr<CodeSession> session(new CodeSession(shard, registry, std::move(options),
-                                                       *std::move(directory), std::move(on_end)));
-  session->language_ = canonical_language((*spec)->spec.language);
-  session->set_timer();
-  return session;
 }
 
 CodeSession::CodeSession(Shard& shard, KernelRegistry& registry, CodeSessionOptions options,
@@ -74,13 +57,15 @@ json CodeSession::to_json() const {
   json kernels = json::array();
   for (const auto& [language, kernel] : kernels_) {
     const KernelSummary summary = kernel->kernel->summary();
-    kernels.push_back({{"id", summary.id.str()},
-                       {"name", summary.name},
-                       {"language", language},
-                       {"execution_state", to_string(summary.execution_state)},
-                       {"isolation", summary.isolation},
-                       {"generation", kernel->generation}});
+    json shown = {{"id", summary.id.str()},
+                  {"name", summary.name},
+                  {"language", language},
+                  {"execution_state", to_string(summary.execution_state)},
+                  {"generation", kernel->generation}};
+    shown.update(perijove::to_json(summary.isolation));
+    kernels.push_back(std::move(shown));
   }
+  const auto config = parse_json(options_.config);
   return {{"session_id", id_},
           {"key", options_.key.empty() ? json() : json(options_.key)},
           {"kernel", options_.kernel},
@@ -91,12 +76,15 @@ json CodeSession::to_json() const {
                              : "idle"},
           {"queued", queue_.size()},
           {"running", running_ ? json(running_->id()) : json()},
+          {"isolation", options_.isolation.kind.empty() ? registry_.provisioners().default_kind()
+                                                        : options_.isolation.kind},
           {"kernels", kernels},
           {"created", format_utc(created_)},
           {"idle_timeout_s", seconds_or_null(options_.idle_timeout)},
           {"max_lifetime_s", seconds_or_null(options_.lifetime_max)},
           {"timeout_s", seconds_or_null(options_.defaults.timeout)},
           {"labels", options_.labels},
+          {"config", config ? *config : json()},
           {"policies", perijove::to_json(options_.policies)},
           {"requirements", options_.setup.requirements},
           {"virtual_env",
@@ -316,9 +304,11 @@ Result<LanguageKernel*> CodeSession::start_kernel(const std::string& language,
                                                   const std::string& name) {
   StartKernel start;
   start.name = name;
+  if (language == language_ && name == options_.kernel) start.spec = options_.kernelspec;
   start.session_env = options_.env;
   for (const auto& [variable, value] : prepared_.env) start.session_env[variable] = value;
   start.limits = options_.policies.limits;
+  start.isolation = options_.isolation;
   if (language == "python") start.interpreter = prepared_.interpreter;
   start.session_name = options_.key;
   start.work_dir = options_.work_dir;
@@ -346,6 +336,23 @@ std::shared_ptr<BlockRunner> CodeSession::make_runner(const std::shared_ptr<Kern
   events.on_output = [weak](const Output& output) {
     const auto self = weak.lock();
     if (self && self->running_) self->running_->on_output(output);
+  };
+  events.on_display = [weak](const DisplayOutput& display) {
+    const auto self = weak.lock();
+    if (self && self->running_) self->running_->on_display(display);
+  };
+  events.on_update = [weak](const DisplayUpdate& update) {
+    const auto self = weak.lock();
+    if (!self) return;
+    if (self->running_) {
+      self->running_->on_update(update);
+    } else {
+      self->displays_.update(self->directory_, update.content);
+    }
+  };
+  events.on_clear = [weak](bool wait) {
+    const auto self = weak.lock();
+    if (self && self->running_) self->running_->on_clear(wait);
   };
   events.on_input = [weak](const InputRequest& request) {
     const auto self = weak.lock();

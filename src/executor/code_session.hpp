@@ -14,6 +14,7 @@
 #include "engine/runner.hpp"
 #include "executor/code_execution.hpp"
 #include "executor/code_request.hpp"
+#include "executor/earlier_displays.hpp"
 #include "executor/python_helper.hpp"
 #include "executor/result_cache.hpp"
 #include "executor/session_policies.hpp"
@@ -26,6 +27,8 @@ namespace perijove {
 struct CodeSessionOptions {
   std::string key;     ///< Chosen by the client, unique; empty: none.
   std::string kernel;  ///< Kernelspec or language of blocks that name no language; empty: default.
+  /// What `kernel` names, when the client brought it along instead of choosing an installed one.
+  std::optional<Kernelspec> kernelspec = {};
   std::string work_dir;                  ///< Absolute; is made.
   Environment env;                       ///< Of every kernel of the session.
   CodeRequest defaults;                  ///< What requests that do not say otherwise get.
@@ -33,7 +36,9 @@ struct CodeSessionOptions {
   std::optional<Duration> lifetime_max;  ///< Ends it this long after its beginning.
   std::map<std::string, std::string> labels;
   SessionPolicies policies;
-  SessionSetupOptions setup;  ///< See CodeSession::set_up.
+  IsolationRequest isolation = {};  ///< Of every kernel of the session.
+  SessionSetupOptions setup;        ///< See CodeSession::set_up.
+  std::string config = "null";      ///< JSON text: what would make such a session again.
 };
 
 /// The kernel of a session that speaks one language.
@@ -60,6 +65,7 @@ struct HistoryEntry {
   std::string language;
   std::string code;
   std::string status;
+  int exit_code = 0;
   std::optional<std::int64_t> execution_count;
   std::string outputs;  ///< The JSON text of nbformat's `outputs`; empty when too large to keep.
 };
@@ -122,6 +128,9 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   void evaluate(std::string code, std::string expression,
                 std::function<void(Result<std::string>)> done);
 
+  /// Decides about code that is no execution's, by the session's checker.
+  void admit(AdmissionRequest request, std::function<void(AdmissionVerdict)> done);
+
   /// Changes what may change later.
   void set_limits(std::optional<Duration> idle_timeout, std::optional<Duration> lifetime_max);
 
@@ -172,6 +181,7 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   std::vector<Done> when_set_up_;
   PreparedSession prepared_;
   ResultCache cache_;
+  EarlierDisplays displays_;
   std::uint64_t changes_ = 0;  // executions since the kernels were fresh
 
   std::deque<HistoryEntry> history_;

@@ -1,10 +1,65 @@
-// How a session is made ready before its first kernel starts.
+// How a session is made, and made ready before its first kernel starts.
 
 #include <utility>
 
 #include "executor/code_session.hpp"
+#include "protocol/code_blocks.hpp"
 
 namespace perijove {
+namespace {
+
+// What of a session would run beside its kernels, with the gateway's own rights.
+Result<void> check_inside(const CodeSessionOptions& options, const std::string& isolation) {
+  if (isolation == "none") return {};
+  const auto refuse = [&](const std::string& what, const std::string& instead) {
+    return Error{Code::invalid_argument, what + " would run outside of isolation '" + isolation +
+                                             "', on the gateway's own machine: " + instead};
+  };
+  const SessionSetupOptions& setup = options.setup;
+  if (!setup.requirements.empty()) {
+    return refuse("'requirements'", "install them with POST .../packages, in the kernel");
+  }
+  if (!setup.virtual_env.empty()) {
+    return refuse("'virtual_env'", "use a kernelspec or an image that has the environment");
+  }
+  if (options.policies.restricted) {
+    return refuse("mode 'restricted'", "a kernel in isolation needs no such mode");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<CodeSession>> CodeSession::create(Shard& shard, KernelRegistry& registry,
+                                                         CodeSessionOptions options,
+                                                         std::function<void()> on_end) {
+  Kernelspec spec;
+  if (options.kernelspec) {
+    spec = *options.kernelspec;
+  } else {
+    const std::string name =
+        options.kernel.empty() ? registry.default_kernelspec() : options.kernel;
+    const auto catalogue = registry.kernelspecs().blocking_refresh();
+    const auto found = catalogue->find(name);
+    if (!found) return found.error();
+    spec = (*found)->spec;
+  }
+  options.kernel = spec.name;
+  IsolationRequest isolation = options.isolation;
+  if (const auto allowed = registry.provisioners().choose(isolation, spec); !allowed) {
+    return allowed.error();
+  }
+  if (const auto inside = check_inside(options, isolation.kind); !inside) return inside.error();
+  options.setup.isolated = isolation.kind != "none";
+  auto directory = WorkDir::open(options.work_dir);
+  if (!directory) return directory.error();
+  options.work_dir = directory->path();
+  std::shared_ptr<CodeSession> session(new CodeSession(shard, registry, std::move(options),
+                                                       *std::move(directory), std::move(on_end)));
+  session->language_ = canonical_language(spec.language);
+  session->set_timer();
+  return session;
+}
 
 void CodeSession::set_up(Done done) {
   if (!set_up_ && (ended_ || !options_.setup.needed())) {
@@ -55,6 +110,18 @@ void CodeSession::prepare(Done done) {
     self->run_next();
     done(kernel ? Result<void>() : Result<void>(kernel.error()));
   });
+}
+
+void CodeSession::admit(AdmissionRequest request, std::function<void(AdmissionVerdict)> done) {
+  const auto owner = std::make_shared<std::shared_ptr<Admission>>();
+  Admission::Hooks hooks;
+  hooks.done = [owner, self = shared_from_this(),
+                done = std::move(done)](AdmissionVerdict verdict) {
+    const auto last = std::move(*owner);  // lives to the end of this call
+    done(std::move(verdict));
+  };
+  *owner = std::make_shared<Admission>(shard_, python_, std::move(request), std::move(hooks));
+  (*owner)->begin();
 }
 
 std::string CodeSession::state_identity() const {

@@ -9,6 +9,7 @@
 #include "base/limits.hpp"
 #include "base/time.hpp"
 #include "protocol/json.hpp"
+#include "protocol/json_scan.hpp"
 
 namespace perijove {
 
@@ -16,7 +17,25 @@ void EventLog::add(std::string type, nlohmann::json data) {
   data["seq"] = next_seq_;
   data["ts"] = format_utc(std::chrono::system_clock::now());
   data["type"] = type;
-  ExecutionEvent event{.seq = next_seq_++, .type = std::move(type), .json = dump_json(data)};
+  append(std::move(type), dump_json(data));
+}
+
+// Without a JSON tree: what floods is text, and every copy of it would be seen in memory and time.
+void EventLog::add_text(std::string type, std::size_t block, std::string_view text) {
+  constexpr std::size_t kRestBytes = 128;
+  std::string json;
+  json.reserve(text.size() + text.size() / 16 + kRestBytes);
+  json += R"({"block":)" + std::to_string(block) + R"(,"seq":)" + std::to_string(next_seq_) +
+          R"(,"text":)";
+  append_json_string(json, text);
+  json += R"(,"ts":")" + format_utc(std::chrono::system_clock::now()) + R"(","type":)";
+  append_json_string(json, type);
+  json += '}';
+  append(std::move(type), std::move(json));
+}
+
+void EventLog::append(std::string type, std::string json) {
+  ExecutionEvent event{.seq = next_seq_++, .type = std::move(type), .json = std::move(json)};
   bytes_ += event.json.size();
   events_.push_back(std::move(event));
   while (bytes_ > limits::kExecutionEventsBytesMax && events_.size() > 1) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "io/shard.hpp"
@@ -27,6 +28,8 @@ class EventLog : public std::enable_shared_from_this<EventLog> {
 
   /// Adds an event; `data` is an object, and gets its number, time and type besides.
   void add(std::string type, nlohmann::json data);
+  /// The same for what code prints, which may be much: `block` and `text` are its data.
+  void add_text(std::string type, std::size_t block, std::string_view text);
   /// There will be none for now. A later add() opens the log again.
   void close() { closed_ = true; }
   bool closed() const { return closed_; }
@@ -44,6 +47,7 @@ class EventLog : public std::enable_shared_from_this<EventLog> {
   std::shared_ptr<void> listen(std::function<void()> on_events);
 
  private:
+  void append(std::string type, std::string json);
   void notify();
 
   Shard& shard_;

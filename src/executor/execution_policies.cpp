@@ -19,9 +19,17 @@ namespace {
 
 using nlohmann::json;
 
-// As AutoGen names the file of a block that names none.
-std::string code_file_name(const std::string& language, const std::string& code) {
-  return "tmp_code_" + sha256_hex(code) + "." + (language == "python" ? "py" : language);
+// A word of a shell's command, whatever is in it.
+std::string shell_word(std::string_view word) {
+  std::string text = "'";
+  for (const char c : word) {
+    if (c == '\'') {
+      text += "'\\''";
+    } else {
+      text += c;
+    }
+  }
+  return text + "'";
 }
 
 std::string fault_of(const BlockResult& block) {
@@ -84,7 +92,8 @@ void CodeExecution::admit() {
     admitted({});
     return;
   }
-  what.blocks = request_.blocks;
+  const auto& judged = request_.judged_as.empty() ? request_.blocks : request_.judged_as;
+  what.blocks = judged;
   for (CodeBlock& block : what.blocks) {
     block.language = canonical_language(block.language);
     if (block.language.empty()) block.language = session_.language_;
@@ -92,7 +101,7 @@ void CodeExecution::admit() {
   Admission::Hooks hooks;
   hooks.on_ask = [this] {
     emit("approval_request",
-         {{"code", fence_blocks(request_.blocks)},
+         {{"code", fence_blocks(request_.judged_as.empty() ? request_.blocks : request_.judged_as)},
           {"wait_s", std::chrono::duration<double>(request_.policies.approval.wait).count()}});
   };
   hooks.done = [this](AdmissionVerdict verdict) {
@@ -137,6 +146,11 @@ bool CodeExecution::approve(bool approved, std::string_view reason) {
 
 bool CodeExecution::decided_by_policy() {
   const SessionPolicies& policies = session_.options().policies;
+  if (policies.off) {
+    refuse_block(CodeStatus::denied, "execution_off", "this session runs no code: its mode is off");
+    finish();
+    return true;
+  }
   const bool restricted = policies.restricted && block_language_ != "python";
   if (!policies.allows(block_language_) || restricted) {
     refuse_block(CodeStatus::rejected, "language_not_supported",
@@ -149,8 +163,24 @@ bool CodeExecution::decided_by_policy() {
     save_block();
     return true;
   }
-  if (policies.restricted) run_restricted();
-  return policies.restricted;
+  if (policies.restricted) {
+    run_restricted();
+  } else if (const LanguageProgram* const program = policies.program_of(block_language_)) {
+    run_program(*program);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// In the bash kernel, which keeps its limits, its isolation, and its word on how a program ended.
+void CodeExecution::run_program(const LanguageProgram& program) {
+  if (const auto written = save_code(); !written) {
+    refuse_unwritten(written.error());
+    return;
+  }
+  block_command_ = shell_word(program.executable) + " " + shell_word(block_file_);
+  run_in_kernel_of("bash");
 }
 
 void CodeExecution::refuse_unwritten(const Error& error) {
@@ -161,15 +191,19 @@ void CodeExecution::refuse_unwritten(const Error& error) {
   finish();
 }
 
+// The block's files, and its code in one: that which it names, or as AutoGen names it.
+Result<void> CodeExecution::save_code() {
+  if (const auto written = write_files(); !written || !block_file_.empty()) return written;
+  block_file_ = "tmp_code_" + sha256_hex(block_code_) +
+                session_.options().policies.extension_of(block_language_);
+  temporary_file_ = block_file_;
+  const auto saved = session_.directory().write(block_file_, block_code_);
+  if (!saved) return saved.error();
+  return {};
+}
+
 void CodeExecution::save_block() {
-  auto written = write_files();
-  if (written && block_file_.empty()) {
-    block_file_ = code_file_name(block_language_, block_code_);
-    if (const auto saved = session_.directory().write(block_file_, block_code_); !saved) {
-      written = saved.error();
-    }
-  }
-  if (!written) {
+  if (const auto written = save_code(); !written) {
     refuse_unwritten(written.error());
     return;
   }

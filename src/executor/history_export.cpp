@@ -70,6 +70,7 @@ json history_json(const std::deque<HistoryEntry>& history) {
                        {"language", entry.language},
                        {"code", entry.code},
                        {"status", entry.status},
+                       {"exit_code", entry.exit_code},
                        {"execution_count", count_of(entry)},
                        {"outputs", outputs_of(entry)}});
   }

@@ -43,9 +43,20 @@ void read_languages(JsonFields& fields, SessionPolicies& policies) {
     const std::string language = canonical_language(name);
     policies.languages.push_back(language);
     JsonFields members(how, "languages." + name);
-    members.refuse_unknown({"kernel"});
+    members.refuse_unknown({"kernel", "executable", "file_extension"});
     const std::string kernel = members.text("kernel");
     if (!kernel.empty()) policies.kernels[language] = kernel;
+    LanguageProgram program{members.text("executable"), members.text("file_extension")};
+    if (!program.extension.empty() && program.extension.front() != '.') {
+      program.extension.insert(0, ".");
+    }
+    if (program.extension.find('/') != std::string::npos) {
+      members.refuse("file_extension", "must not hold a slash");
+    }
+    if (!kernel.empty() && !program.executable.empty()) {
+      members.refuse("executable", "and 'kernel' are two ways to run one language: choose one");
+    }
+    policies.programs[language] = std::move(program);
     if (members.error()) fields.refuse("languages", members.error()->message);
   }
 }
@@ -75,12 +86,13 @@ void read_limits(JsonFields& fields, SessionPolicies& policies) {
       return;
     }
     policies.limits.memory_bytes_max = profile->memory_bytes_max;
-    policies.limits.processors_max = static_cast<unsigned>(std::ceil(profile->cpus_max));
+    policies.limits.processors_max = profile->cpus_max;
   }
   const json* const value = fields.find("limits");
   if (value == nullptr || value->is_null()) return;
   JsonFields limits(*value, "limits");
-  limits.refuse_unknown({"memory_bytes", "cpu_time_s", "processors"});
+  limits.refuse_unknown(
+      {"memory_bytes", "cpu_time_s", "processors", "processes", "file_bytes", "open_files"});
   constexpr double kMemoryMin = 1 << 20;
   if (const double most = limits.number("memory_bytes", 0, kMemoryMin, 1e15); most > 0) {
     policies.limits.memory_bytes_max = static_cast<std::uint64_t>(most);
@@ -88,9 +100,17 @@ void read_limits(JsonFields& fields, SessionPolicies& policies) {
   if (const double most = limits.number("cpu_time_s", 0, 1, 1e9); most > 0) {
     policies.limits.cpu_time_max = std::chrono::seconds(static_cast<std::int64_t>(most));
   }
-  if (const double most = limits.number("processors", 0, 1, 1024); most > 0) {
-    policies.limits.processors_max = static_cast<unsigned>(most);
+  if (const double most = limits.number("processors", 0, 0.01, 1024); most > 0) {
+    policies.limits.processors_max = most;
   }
+  const auto count = [&limits](std::string_view name, std::optional<std::uint64_t>& limit) {
+    if (const double most = limits.number(name, 0, 1, 1e15); most > 0) {
+      limit = static_cast<std::uint64_t>(most);
+    }
+  };
+  count("processes", policies.limits.processes_max);
+  count("file_bytes", policies.limits.file_bytes_max);
+  count("open_files", policies.limits.open_files_max);
   if (limits.error()) fields.refuse("limits", limits.error()->message);
 }
 
@@ -111,11 +131,24 @@ bool SessionPolicies::runs(const std::string& language) const {
   return found == execution.end() || found->second;
 }
 
+const LanguageProgram* SessionPolicies::program_of(const std::string& language) const {
+  const auto found = programs.find(language);
+  return found == programs.end() || found->second.executable.empty() ? nullptr : &found->second;
+}
+
+std::string SessionPolicies::extension_of(const std::string& language) const {
+  const auto found = programs.find(language);
+  if (found != programs.end() && !found->second.extension.empty()) return found->second.extension;
+  return language == "python" ? ".py" : "." + language;
+}
+
 void read_session_policies(JsonFields& fields, SessionPolicies& policies) {
   read_languages(fields, policies);
   read_execution(fields, policies.execution);
   policies.sanitize = fields.boolean("sanitize", false);
-  policies.restricted = fields.choice("mode", {"normal", "restricted"}, 0) == 1;
+  const std::size_t mode = fields.choice("mode", {"normal", "restricted", "off"}, 0);
+  policies.restricted = mode == 1;
+  policies.off = mode == 2;
   read_limits(fields, policies);
 }
 
@@ -149,9 +182,14 @@ void read_session_setup(JsonFields& fields, SessionSetupOptions& setup) {
 json to_json(const SessionPolicies& policies) {
   json limits = {{"memory_bytes", or_null(policies.limits.memory_bytes_max)},
                  {"cpu_time_s", json()},
-                 {"processors", or_null(policies.limits.processors_max)}};
+                 {"processors", or_null(policies.limits.processors_max)},
+                 {"processes", or_null(policies.limits.processes_max)},
+                 {"file_bytes", or_null(policies.limits.file_bytes_max)},
+                 {"open_files", or_null(policies.limits.open_files_max)}};
   if (policies.limits.cpu_time_max) limits["cpu_time_s"] = policies.limits.cpu_time_max->count();
-  json shown = {{"mode", policies.restricted ? "restricted" : "normal"},
+  json shown = {{"mode", policies.off          ? "off"
+                         : policies.restricted ? "restricted"
+                                               : "normal"},
                 {"languages", policies.languages.empty() ? json() : json(policies.languages)},
                 {"execution_policies", policies.execution},
                 {"sanitize", policies.sanitize},

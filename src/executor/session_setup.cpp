@@ -134,6 +134,12 @@ void SessionSetup::install() {
     test_module();
     return;
   }
+  if (options_.isolated) {
+    fail(Code::invalid_argument,
+         "functions: their packages would be installed outside of the session's isolation; use an "
+         "image that has them, or POST .../packages");
+    return;
+  }
   // Two, not three: at three pip does not even say why it failed.
   std::vector<std::string> argv = {
       python(), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input"};
@@ -164,6 +170,12 @@ void SessionSetup::install() {
 
 void SessionSetup::test_module() {
   if (!options_.has_functions()) {
+    finish();
+    return;
+  }
+  if (options_.isolated) {
+    prepared_.warnings.push_back(
+        "the functions were not tried: only the session's isolated kernels may run them");
     finish();
     return;
   }

@@ -1,9 +1,7 @@
 #include "io/child_process.hpp"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -63,46 +61,9 @@ DirectChildren& direct_children() {
 // of its own.
 constexpr char kMarkerName[] = "PERIJOVE_PROCESS";
 
-class FileActions {
- public:
-  FileActions() { posix_spawn_file_actions_init(&actions_); }
-  ~FileActions() { posix_spawn_file_actions_destroy(&actions_); }
-  posix_spawn_file_actions_t* get() { return &actions_; }
-
- private:
-  posix_spawn_file_actions_t actions_;
-};
-
-class SpawnAttributes {
- public:
-  SpawnAttributes() {
-    posix_spawnattr_init(&attributes_);
-    sigset_t every, none;
-    sigfillset(&every);
-    sigemptyset(&none);
-    posix_spawnattr_setsigdefault(&attributes_, &every);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setflags(&attributes_,
-                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  }
-  ~SpawnAttributes() { posix_spawnattr_destroy(&attributes_); }
-  posix_spawnattr_t* get() { return &attributes_; }
-
- private:
-  posix_spawnattr_t attributes_;
-};
-
 bool is_program(const std::string& path) {
   std::error_code ignored;
   return access(path.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(path, ignored);
-}
-
-std::vector<char*> c_strings(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  pointers.reserve(texts.size() + 1);
-  for (std::string& text : texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
 }
 
 }  // namespace
@@ -288,31 +249,6 @@ static Result<FileDescriptor> open_pipe(boost::asio::posix::stream_descriptor& e
   return FileDescriptor(ends[1]);
 }
 
-// From outside, right after its start: posix_spawn() has no attribute for them.
-static void set_limits(pid_t pid, const ProcessLimits& limits) {
-  const auto set = [pid](auto resource, rlim_t most) {
-    rlimit limit{};
-    if (prlimit(pid, resource, nullptr, &limit) != 0) return;
-    limit.rlim_cur = std::min(limit.rlim_max, most);
-    limit.rlim_max = limit.rlim_cur;
-    prlimit(pid, resource, &limit, nullptr);
-  };
-  if (limits.memory_bytes_max) set(RLIMIT_DATA, *limits.memory_bytes_max);
-  if (limits.cpu_time_max) set(RLIMIT_CPU, static_cast<rlim_t>(limits.cpu_time_max->count()));
-  if (!limits.processors_max) return;
-  cpu_set_t ours, allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof ours, &ours) != 0) return;
-  // Beginning anywhere, so that small kernels do not all share the first processor.
-  const auto begin = static_cast<std::size_t>(pid);
-  for (std::size_t i = 0; i < CPU_SETSIZE; ++i) {
-    const std::size_t processor = (begin + i) % CPU_SETSIZE;
-    if (static_cast<unsigned>(CPU_COUNT(&allowed)) >= *limits.processors_max) break;
-    if (CPU_ISSET(processor, &ours)) CPU_SET(processor, &allowed);
-  }
-  if (CPU_COUNT(&allowed) > 0) sched_setaffinity(pid, sizeof allowed, &allowed);
-}
-
 Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(Shard& shard, const SpawnRequest& request,
                                                           OnOutput on_output, OnExit on_exit,
                                                           OnOutput on_error) {
@@ -338,39 +274,24 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(Shard& shard, const Sp
   state->on_exit = std::move(on_exit);
   state->marker = random_hex(8);
 
-  FileActions actions;
-  if (*input) {
-    posix_spawn_file_actions_adddup2(actions.get(), input->get(), 0);
-  } else {
-    posix_spawn_file_actions_addopen(actions.get(), 0, "/dev/null", O_RDONLY, 0);
-  }
-  posix_spawn_file_actions_adddup2(actions.get(), output->get(), 1);
-  posix_spawn_file_actions_adddup2(actions.get(), (*error_output ? *error_output : *output).get(),
-                                   2);
-  posix_spawn_file_actions_addclosefrom_np(actions.get(), 3);
-  posix_spawn_file_actions_addchdir_np(actions.get(), request.work_dir.c_str());
-  SpawnAttributes attributes;
-
-  std::vector<std::string> argv = request.argv;
-  std::vector<std::string> env;
-  for (const auto& [name, value] : request.env) env.push_back(name + "=" + value);
-  env.push_back(kMarkerName + ("=" + state->marker));
-  const int failure = posix_spawn(&state->pid, program->c_str(), actions.get(), attributes.get(),
-                                  c_strings(argv).data(), c_strings(env).data());
-  if (failure != 0) {
-    const Code code = failure == EAGAIN || failure == ENOMEM ? Code::resource_exhausted
-                      : failure == ENOENT                    ? Code::not_found
-                                                             : Code::internal;
-    return Error{code, "cannot run " + *program + ": " + std::strerror(failure)};
-  }
+  ProcessStart start;
+  start.program = *program;
+  start.argv = request.argv;
+  for (const auto& [name, value] : request.env) start.env.push_back(name + "=" + value);
+  start.env.push_back(kMarkerName + ("=" + state->marker));
+  start.work_dir = request.work_dir;
+  start.input = input->get();
+  start.output = output->get();
+  start.error_output = (*error_output ? *error_output : *output).get();
+  start.descriptors = request.descriptors;
+  start.limits = request.limits;
+  if (g_soft_open_files != 0) start.open_files_soft = g_soft_open_files;
+  start.cgroups = request.cgroups;
+  start.identity = request.identity;
+  const auto pid = start_process(start);
+  if (!pid) return pid.error();
+  state->pid = *pid;
   direct_children().add(state->pid);
-  if (g_soft_open_files != 0) {
-    rlimit limit{};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = g_soft_open_files;
-    prlimit(state->pid, RLIMIT_NOFILE, &limit, nullptr);
-  }
-  set_limits(state->pid, request.limits);
 
   std::unique_ptr<ChildProcess> child(new ChildProcess(state));
   const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, state->pid, 0));

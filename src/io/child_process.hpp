@@ -3,8 +3,6 @@
 #include <sys/types.h>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <chrono>
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,25 +12,16 @@
 
 #include "base/bytes.hpp"
 #include "io/shard.hpp"
+#include "io/start_process.hpp"
 #include "model/process_exit.hpp"
 #include "perijove/result.hpp"
 
 namespace perijove {
 
-/// What a process and each of its children may take. nullopt: what this process may.
-struct ProcessLimits {
-  /// Writable memory of its own (RLIMIT_DATA): what it asked for, not address space that it merely
-  /// set aside, which threads and allocators do by the gigabyte.
-  std::optional<std::uint64_t> memory_bytes_max = {};
-  /// Processor time from its start (RLIMIT_CPU); then it is ended by SIGXCPU.
-  std::optional<std::chrono::seconds> cpu_time_max = {};
-  /// Processors that it may use at a time.
-  std::optional<unsigned> processors_max = {};
-};
-
 /// What to start. The process gets a session and group of its own, exactly this environment and one
 /// variable that marks its descendants as ours (PERIJOVE_PROCESS), standard input from /dev/null,
-/// standard output and error into one pipe that is always drained, and no other descriptor of ours.
+/// standard output and error into one pipe that is always drained, and no other descriptor of ours
+/// but those named.
 struct SpawnRequest {
   /// argv[0] is searched in the PATH of `env` unless it has a slash. What is relative begins in
   /// work_dir.
@@ -42,6 +31,11 @@ struct SpawnRequest {
   /// What it reads from standard input instead, up to its end.
   std::optional<std::string> input = {};
   ProcessLimits limits = {};
+  /// Of ours, for the time of the call; the process has them as 3, 4 and so on.
+  std::vector<int> descriptors = {};
+  std::vector<std::string> cgroups = {};  ///< Directories of the cgroups that it is born in.
+  /// Whom it runs as instead of this user; only root can.
+  std::optional<ProcessIdentity> identity = {};
 };
 
 /// The file that `request` would run: argv[0], looked for in the PATH of `env` unless it has a

@@ -51,7 +51,8 @@ Result<HeldPorts> HeldPorts::take(const std::string& ip) {
   return held;
 }
 
-Result<bool> PinnedEndpoints::try_pin(const ConnectionInfo& info, PinnedEndpoints& out) {
+Result<bool> PinnedEndpoints::try_pin(const ConnectionInfo& info, PinnedEndpoints& out,
+                                      uid_t owner) {
   PinnedEndpoints pinned;
   for (const Channel channel :
        {Channel::shell, Channel::control, Channel::stdin_, Channel::iopub}) {
@@ -62,7 +63,7 @@ Result<bool> PinnedEndpoints::try_pin(const ConnectionInfo& info, PinnedEndpoint
     if (!fd || ::fstat(fd.get(), &status) != 0) {
       return Error{Code::unavailable, "cannot open " + path + ": " + std::strerror(errno)};
     }
-    if (!S_ISSOCK(status.st_mode) || status.st_uid != ::geteuid()) {
+    if (!S_ISSOCK(status.st_mode) || status.st_uid != owner) {
       return Error{Code::permission_denied, path + " is not a socket of the kernel's user"};
     }
     pinned.sockets_.emplace_back(channel, std::move(fd));

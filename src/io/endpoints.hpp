@@ -1,5 +1,7 @@
 #pragma once
 
+#include <unistd.h>
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,9 +34,10 @@ class HeldPorts {
 class PinnedEndpoints {
  public:
   /// Opens the sockets of `info` on shell, control, stdin and iopub, all or none: false while one
-  /// is not there yet. Errors: permission_denied when one is something else than a socket of this
-  /// user, unavailable when one cannot be opened.
-  static Result<bool> try_pin(const ConnectionInfo& info, PinnedEndpoints& out);
+  /// is not there yet. Errors: permission_denied when one is something else than a socket of
+  /// `owner`, whom the kernel runs as, unavailable when one cannot be opened.
+  static Result<bool> try_pin(const ConnectionInfo& info, PinnedEndpoints& out,
+                              uid_t owner = ::geteuid());
 
   /// What to connect to: `ipc:///proc/self/fd/N`. Valid while this object lives.
   std::string endpoint(Channel channel) const;

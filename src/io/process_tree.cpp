@@ -7,15 +7,18 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <string_view>
 
 namespace perijove {
 namespace {
 
+// Not by iterators: those throw when a process ends between opening and reading.
 std::string read_proc(pid_t pid, const char* name) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/" + name, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 // Field 3 of /proc/<pid>/stat, behind the name in parentheses, which may hold anything.
@@ -43,6 +46,18 @@ void add_descendants(pid_t pid, std::set<pid_t>& found) {
 }
 
 }  // namespace
+
+// Field 22 of /proc/<pid>/stat, counted behind the name.
+std::string process_start_time(pid_t pid) {
+  const std::string stat = read_proc(pid, "stat");
+  const std::size_t name_end = stat.rfind(')');
+  if (name_end == std::string::npos) return {};
+  std::istringstream fields(stat.substr(name_end + 1));
+  std::string field;
+  constexpr int kFieldsToStartTime = 20;
+  for (int i = 0; i < kFieldsToStartTime; ++i) fields >> field;
+  return fields ? field : std::string();
+}
 
 std::vector<pid_t> children_of(pid_t pid) {
   std::vector<pid_t> children;

@@ -12,8 +12,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <optional>
-#include <sstream>
 
 #include "io/process_tree.hpp"
 
@@ -44,21 +42,6 @@ Result<void> make_own_directory(const std::string& path) {
   return {};
 }
 
-// Field 22 of /proc/<pid>/stat, the start in clock ticks: with it a number names one process for
-// good. Counted behind the name in parentheses, which may hold anything.
-std::optional<std::string> start_time(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string stat;
-  std::getline(file, stat);
-  const std::size_t name_end = stat.rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  std::istringstream fields(stat.substr(name_end + 1));
-  std::string field;
-  constexpr int kFieldsToStartTime = 20;
-  for (int i = 0; i < kFieldsToStartTime; ++i) fields >> field;
-  return fields ? std::optional(field) : std::nullopt;
-}
-
 fs::path record_path(const std::string& directory, pid_t pid) {
   return fs::path(directory) / kProcessesName / std::to_string(pid);
 }
@@ -68,7 +51,7 @@ bool is_recorded_process(const std::string& directory, pid_t pid) {
   std::string recorded;
   std::ifstream file(record_path(directory, pid));
   std::getline(file, recorded);
-  return !recorded.empty() && start_time(pid) == recorded;
+  return !recorded.empty() && process_start_time(pid) == recorded;
 }
 
 // Held while a directory is made or strays are looked for: nobody must see one before its lock.
@@ -125,7 +108,7 @@ void RuntimeDir::remove_kernel_dir(const std::string& directory) {
 }
 
 void RuntimeDir::record_process(pid_t pid, const std::string& marker) {
-  std::ofstream(record_path(path_, pid)) << start_time(pid).value_or("") << '\n' << marker;
+  std::ofstream(record_path(path_, pid)) << process_start_time(pid) << '\n' << marker;
 }
 
 void RuntimeDir::forget_process(pid_t pid) {

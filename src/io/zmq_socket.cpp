@@ -130,14 +130,15 @@ struct ZmqSocket::Receiver : std::enable_shared_from_this<Receiver> {
   bool closed = false;
 };
 
-ZmqSocket::ZmqSocket(Shard& shard, zmq::socket_type type, const std::string& routing_id)
+ZmqSocket::ZmqSocket(Shard& shard, zmq::socket_type type, const std::string& routing_id,
+                     int received_max)
     : receiver_(std::make_shared<Receiver>(shard, type)) {
   zmq::socket_t& socket = receiver_->socket;
   socket.set(zmq::sockopt::linger, 0);
   socket.set(zmq::sockopt::reconnect_ivl, kReconnectMilliseconds);
   socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMillisecondsMax);
   if (!routing_id.empty()) socket.set(zmq::sockopt::routing_id, routing_id);
-  socket.set(zmq::sockopt::rcvhwm, 0);
+  socket.set(zmq::sockopt::rcvhwm, received_max);
   if (type == zmq::socket_type::sub) socket.set(zmq::sockopt::subscribe, "");
 }
 

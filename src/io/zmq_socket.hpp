@@ -30,10 +30,12 @@ class ZmqSocket {
   /// Called after each run of messages, and whenever the socket may have become writable.
   using OnTurnEnd = std::function<void()>;
 
-  /// `type` is dealer or sub (which subscribes to everything). There is no high-water mark on what
-  /// is received: a kernel's PUB and ROUTER drop, silently, what does not fit any more, and with
-  /// the default of 1,000 messages that is 90 % of what a slow reader should get.
-  ZmqSocket(Shard& shard, zmq::socket_type type, const std::string& routing_id = {});
+  /// `type` is dealer or sub (which subscribes to everything). `received_max` is how many messages
+  /// may wait here to be received; 0: any number. The usual kernel's PUB and ROUTER drop, silently,
+  /// what does not fit any more, and with libzmq's default of 1,000 messages that is 90 % of what a
+  /// slow reader should get: a limit is for peers that wait.
+  ZmqSocket(Shard& shard, zmq::socket_type type, const std::string& routing_id = {},
+            int received_max = 0);
   ~ZmqSocket();
   ZmqSocket(const ZmqSocket&) = delete;
   ZmqSocket& operator=(const ZmqSocket&) = delete;

@@ -18,8 +18,9 @@ std::string_view find_field(const HttpFields& fields, std::string_view name);
 /// One request, whole.
 struct HttpRequest {
   std::string method;
-  std::string path;  ///< As sent, still percent-encoded, without the query.
-  HttpFields query;  ///< Decoded, in the order sent.
+  std::string path;           ///< As sent, still percent-encoded, without the query.
+  HttpFields query;           ///< Decoded, in the order sent.
+  std::string query_as_sent;  ///< Without its question mark.
   HttpFields headers;
   std::string body;
   std::string peer_address;

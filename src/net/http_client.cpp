@@ -1,16 +1,22 @@
 #include "net/http_client.hpp"
 
 #include <algorithm>
-#include <boost/asio/io_context.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <optional>
 #include <utility>
+#include <vector>
 
+#include "base/limits.hpp"
 #include "perijove/version.hpp"
 
 namespace perijove {
@@ -19,89 +25,178 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
+using asio::generic::stream_protocol;
 using asio::ip::tcp;
 
-// One request from resolving to the last byte. Asynchronous inside, because only asynchronous
-// operations can be given up at a deadline.
-class Exchange {
+constexpr unsigned kFirstErrorStatus = 400;
+
+std::string authority(const HttpAddress& server) {
+  if (!server.socket_path.empty()) return "localhost";
+  const bool v6 = server.host.find(':') != std::string::npos;
+  return (v6 ? "[" + server.host + "]" : server.host) + ":" + server.port;
+}
+
+// One request from resolving to the last byte. Waits on the loop keep it; whoever asked holds a
+// Ticket, whose end is the request's.
+class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
-  Exchange(const HttpUrl& server, const HttpCall& call)
-      : server_(server), call_(call), authority_(server.host) {
-    if (authority_.find(':') != std::string::npos) authority_ = "[" + authority_ + "]";
-    authority_ += ":" + server.port;
-    request_.method_string(call.method);
-    request_.target(call.path);
+  struct Functions {
+    std::function<void()> on_begin;
+    std::function<bool(std::string_view)> on_body;
+    std::function<void(Result<HttpResponse>)> done;
+  };
+
+  Exchange(asio::io_context& loop, HttpAddress server, HttpCall call,
+           std::function<void(Result<HttpResponse>)> done)
+      : server_(std::move(server)),
+        call_(std::move(call)),
+        functions_(std::make_shared<const Functions>(
+            Functions{std::move(call_.on_begin), std::move(call_.on_body), std::move(done)})),
+        resolver_(loop),
+        stream_(loop) {
+    request_.method_string(call_.method);
+    request_.target(call_.path);
     request_.version(11);
-    request_.set(http::field::host, authority_);
+    request_.set(http::field::host, authority(server_));
     request_.set(http::field::user_agent, "perijove/" PERIJOVE_VERSION);
-    for (const auto& [name, value] : call.headers) request_.set(name, value);
-    if (!call.body.empty()) request_.set(http::field::content_type, call.content_type);
-    request_.body() = call.body;
+    for (const auto& [name, value] : call_.headers) request_.set(name, value);
+    if (!call_.body.empty()) request_.set(http::field::content_type, call_.content_type);
+    request_.body() = std::move(call_.body);
     request_.prepare_payload();
-    if (call.on_body) {
+    if (functions_->on_body) {
       parser_.body_limit(boost::none);
     } else {
-      parser_.body_limit(call.body_bytes_max);
+      parser_.body_limit(call_.body_bytes_max);
     }
   }
 
-  Result<HttpResponse> run() {
-    stream_.expires_after(call_.timeout);
-    boost::system::error_code error;
-    const auto addresses = resolver_.resolve(server_.host, server_.port, error);
-    if (error) return fail(error);
-    stream_.async_connect(addresses, [this](const auto& connected, const auto&) {
-      if (!step(connected)) return;
-      http::async_write(stream_, request_, [this](const auto& written, std::size_t) {
-        if (!step(written)) return;
-        begin_reading();
+  void start() {
+    expire();
+    if (!server_.socket_path.empty()) {
+      if (server_.socket_path.size() >= limits::kSocketPathBytesMax) {
+        asio::post(stream_.get_executor(), [self = shared_from_this()] {
+          self->step(asio::error::make_error_code(asio::error::name_too_long));
+        });
+        return;
+      }
+      connect(
+          {stream_protocol::endpoint(asio::local::stream_protocol::endpoint(server_.socket_path))});
+      return;
+    }
+    resolver_.async_resolve(
+        server_.host, server_.port,
+        [self = shared_from_this()](const auto& error, const tcp::resolver::results_type& found) {
+          if (!self->step(error)) return;
+          std::vector<stream_protocol::endpoint> endpoints;
+          for (const auto& each : found) endpoints.emplace_back(each.endpoint());
+          self->connect(std::move(endpoints));
+        });
+  }
+
+  // Nothing is told any more.
+  void abandon() {
+    finish();
+    resolver_.cancel();
+  }
+
+ private:
+  void connect(std::vector<stream_protocol::endpoint> endpoints) {
+    stream_.async_connect(std::move(endpoints), [self = shared_from_this()](const auto& connected,
+                                                                            const auto&) {
+      if (!self->step(connected)) return;
+      http::async_write(self->stream_, self->request_, [self](const auto& written, std::size_t) {
+        // A server may answer and close before it has read everything.
+        if (written && written != asio::error::broken_pipe &&
+            written != asio::error::connection_reset) {
+          self->step(written);
+        } else {
+          self->begin_reading();
+        }
       });
     });
-    loop_.run();
-    if (error_) return fail(error_);
+  }
 
+  void begin_reading() {
+    if (!functions_) return;
+    if (!functions_->on_body && !functions_->on_begin) {
+      http::async_read(stream_, buffer_, parser_,
+                       [self = shared_from_this()](const auto& read, std::size_t) {
+                         if (self->step(read)) self->succeed();
+                       });
+      return;
+    }
+    http::async_read_header(stream_, buffer_, parser_,
+                            [self = shared_from_this()](const auto& read, std::size_t) {
+                              if (!self->step(read)) return;
+                              const auto functions = self->functions_;
+                              if (self->accepted() && functions->on_begin) functions->on_begin();
+                              self->read_pieces();
+                            });
+  }
+
+  bool accepted() const { return parser_.get().result_int() < kFirstErrorStatus; }
+
+  void read_pieces() {
+    const auto functions = functions_;
+    if (!functions) return;  // dropped by on_begin
+    std::string& body = parser_.get().body();
+    if (!body.empty() && functions->on_body && accepted()) {
+      const std::string piece = std::exchange(body, {});
+      const bool more = functions->on_body(piece);
+      if (!functions_) return;
+      if (!more) {
+        succeed();
+        return;
+      }
+    }
+    if (parser_.is_done()) {
+      succeed();
+      return;
+    }
+    expire();
+    http::async_read_some(stream_, buffer_, parser_,
+                          [self = shared_from_this()](const auto& read, std::size_t) {
+                            if (self->step(read)) self->read_pieces();
+                          });
+  }
+
+  void expire() {
+    if (call_.timeout == kNoTimeout) {
+      stream_.expires_never();
+    } else {
+      stream_.expires_after(call_.timeout);
+    }
+  }
+
+  // Whether to go on; what failed is told.
+  bool step(const boost::system::error_code& error) {
+    if (!functions_) return false;
+    if (error) tell(fail(error));
+    return !error;
+  }
+
+  void succeed() {
     HttpResponse response;
     response.status = static_cast<int>(parser_.get().result_int());
     for (const auto& field : parser_.get()) {
       response.headers.emplace_back(field.name_string(), field.value());
     }
     response.body = std::move(parser_.get().body());
-    return response;
+    tell(std::move(response));
   }
 
- private:
-  void begin_reading() {
-    if (!call_.on_body) {
-      http::async_read(stream_, buffer_, parser_,
-                       [this](const auto& read, std::size_t) { step(read); });
-      return;
-    }
-    http::async_read_header(stream_, buffer_, parser_, [this](const auto& read, std::size_t) {
-      if (step(read)) read_pieces();
-    });
+  void tell(Result<HttpResponse> result) {
+    if (const auto functions = finish()) functions->done(std::move(result));
   }
 
-  void read_pieces() {
-    std::string& body = parser_.get().body();
-    constexpr int kFirstErrorStatus = 400;
-    if (!body.empty() && parser_.get().result_int() < kFirstErrorStatus) {
-      if (!call_.on_body(body)) return;
-      body.clear();
-    }
-    if (parser_.is_done()) return;
-    stream_.expires_after(call_.timeout);
-    http::async_read_some(stream_, buffer_, parser_, [this](const auto& read, std::size_t) {
-      if (step(read)) read_pieces();
-    });
-  }
-
-  bool step(const boost::system::error_code& error) {
-    error_ = error;
-    return !error;
+  // From here on nothing is told. The functions live until they have returned.
+  std::shared_ptr<const Functions> finish() {
+    stream_.close();
+    return std::exchange(functions_, nullptr);
   }
 
   Error fail(const boost::system::error_code& error) const {
-    const std::string where = "http://" + authority_;
+    const std::string where = server_.describe();
     if (error == beast::error::timeout) {
       return {Code::deadline_exceeded,
               where + " did not answer within " + format_duration(call_.timeout)};
@@ -111,22 +206,33 @@ class Exchange {
       return {Code::data_loss,
               where + " answers something that cannot be read: " + error.message()};
     }
-    return {Code::unavailable, "cannot reach " + where + ": " + error.message()};
+    return {error == asio::error::access_denied ? Code::permission_denied : Code::unavailable,
+            "cannot reach " + where + ": " + error.message()};
   }
 
-  const HttpUrl& server_;
-  const HttpCall& call_;
-  std::string authority_;
-  asio::io_context loop_{1};
-  tcp::resolver resolver_{loop_};
-  beast::tcp_stream stream_{loop_};
+  HttpAddress server_;
+  HttpCall call_;
+  std::shared_ptr<const Functions> functions_;  // null once it is over
+  tcp::resolver resolver_;
+  beast::basic_stream<stream_protocol> stream_;
   beast::flat_buffer buffer_;
   http::request<http::string_body> request_;
   http::response_parser<http::string_body> parser_;
-  boost::system::error_code error_;
+};
+
+struct Ticket {
+  std::shared_ptr<Exchange> exchange;
+  explicit Ticket(std::shared_ptr<Exchange> owned) : exchange(std::move(owned)) {}
+  Ticket(const Ticket&) = delete;
+  Ticket& operator=(const Ticket&) = delete;
+  ~Ticket() { exchange->abandon(); }
 };
 
 }  // namespace
+
+std::string HttpAddress::describe() const {
+  return socket_path.empty() ? "http://" + authority(*this) : "unix://" + socket_path;
+}
 
 Result<HttpUrl> parse_http_url(std::string_view text) {
   const Error wrong{Code::invalid_argument,
@@ -172,8 +278,24 @@ Result<HttpUrl> parse_http_url(std::string_view text) {
   return url;
 }
 
+std::shared_ptr<void> start_http(asio::io_context& loop, const HttpAddress& server, HttpCall call,
+                                 std::function<void(Result<HttpResponse>)> done) {
+  auto exchange = std::make_shared<Exchange>(loop, server, std::move(call), std::move(done));
+  exchange->start();
+  return std::make_shared<Ticket>(std::move(exchange));
+}
+
+Result<HttpResponse> blocking_http(const HttpAddress& server, const HttpCall& call) {
+  asio::io_context loop{1};
+  std::optional<Result<HttpResponse>> answer;
+  const auto ticket =
+      start_http(loop, server, call, [&](Result<HttpResponse> told) { answer = std::move(told); });
+  loop.run();
+  return *std::move(answer);
+}
+
 Result<HttpResponse> blocking_http(const HttpUrl& server, const HttpCall& call) {
-  return Exchange(server, call).run();
+  return blocking_http(HttpAddress{server.host, server.port, {}}, call);
 }
 
 }  // namespace perijove

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <boost/asio/io_context.hpp>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -21,6 +23,19 @@ struct HttpUrl {
 /// Reads `http://host[:port][/path][?query]`. Errors: invalid_argument; unimplemented for https.
 Result<HttpUrl> parse_http_url(std::string_view text);
 
+/// Where a server listens.
+struct HttpAddress {
+  std::string host;
+  std::string port;
+  std::string socket_path;  ///< A unix socket; then host and port mean nothing.
+
+  /// `http://host:port` or `unix:///path`, for messages.
+  std::string describe() const;
+};
+
+/// For HttpCall::timeout: however long it takes.
+inline constexpr Duration kNoTimeout = Duration::max();
+
 /// What to ask.
 struct HttpCall {
   std::string method = "GET";
@@ -32,14 +47,27 @@ struct HttpCall {
       std::chrono::seconds(30);  ///< For everything, from connecting to the last byte.
   std::size_t body_bytes_max = 64 * 1024 * 1024;
   /// Gets the body of an answer below 400 piece by piece as it comes, of any length; that of the
-  /// HttpResponse is then empty, and `timeout` is for each piece. May block. When it returns false
-  /// nothing more is read, and the connection is closed. Null: the body comes whole.
+  /// HttpResponse is then empty, and `timeout` is for each piece. blocking_http's may block. When
+  /// it returns false nothing more is read, and the connection is closed. Null: the body comes
+  /// whole.
   std::function<bool(std::string_view piece)> on_body = nullptr;
+  /// Is told when an answer below 400 begins, before its body.
+  std::function<void()> on_begin = nullptr;
 };
 
-/// One request on a connection of its own. Blocks the calling thread. Any status is an answer; an
-/// Error means that there was none: unavailable (nobody listens, connection lost),
-/// deadline_exceeded, data_loss (what came is not HTTP, or too long).
+/// One request on a connection of its own, from the loop. Any status is an answer; an Error means
+/// that there was none: unavailable (nobody listens, connection lost), permission_denied (the unix
+/// socket may not be used), deadline_exceeded, data_loss (what came is not HTTP, or too long).
+/// `done` is called once, never during this call; it may drop the share.
+///
+/// The returned share owns the request: dropping it closes the connection, and nothing is called
+/// any more.
+[[nodiscard]] std::shared_ptr<void> start_http(boost::asio::io_context& loop,
+                                               const HttpAddress& server, HttpCall call,
+                                               std::function<void(Result<HttpResponse>)> done);
+
+/// The same, but blocks the calling thread until there is an answer or an Error.
+Result<HttpResponse> blocking_http(const HttpAddress& server, const HttpCall& call);
 Result<HttpResponse> blocking_http(const HttpUrl& server, const HttpCall& call);
 
 }  // namespace perijove

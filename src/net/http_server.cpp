@@ -1,5 +1,6 @@
 #include "net/http_server.hpp"
 
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -85,8 +86,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     if (answering_) return;
     const std::uint64_t written = stream_->written_bytes();
     if (std::exchange(swept_bytes_, written) != written) rest_since_ = now;
-    const Duration limit =
-        parser_ ? Duration(limits::kHttpRequestTimeMax) : Duration(limits::kHttpIdleTimeMax);
+    const HttpServer::Options& options = server_->options;
+    const Duration limit = parser_ ? options.request_time_max : options.idle_time_max;
     if (now - rest_since_ > limit) close();
   }
 
@@ -185,8 +186,8 @@ void HttpConnection::dispatch() {
   const std::string target = text(message.target());
   const std::size_t question = std::min(target.find('?'), target.size());
   request.path = target.substr(0, question);
-  request.query =
-      parse_query(std::string_view(target).substr(std::min(question + 1, target.size())));
+  request.query_as_sent = target.substr(std::min(question + 1, target.size()));
+  request.query = parse_query(request.query_as_sent);
   for (const auto& field : message) {
     request.headers.emplace_back(text(field.name_string()), text(field.value()));
   }
@@ -392,10 +393,32 @@ HttpServer::~HttpServer() {
   state_->handler = nullptr;
 }
 
+// What somebody who wanted to listen there can do about it.
+static Error listening_failed(const std::string& ip, std::uint16_t port,
+                              const boost::system::error_code& error) {
+  std::string message =
+      "cannot listen on " + ip + ":" + std::to_string(port) + ": " + error.message();
+  if (error == boost::asio::error::address_in_use) {
+    return {Code::already_exists, message + "; choose another --port, or 0 for a free one"};
+  }
+  if (error == boost::asio::error::access_denied) {
+    return {Code::permission_denied,
+            message + "; choose a --port from 1024 on, or 0 for a free one"};
+  }
+  if (error == boost::system::errc::address_not_available) {
+    message += "; this machine has no such address: --ip 0.0.0.0 listens on all that it has";
+  }
+  return {Code::unavailable, message};
+}
+
 Result<std::uint16_t> HttpServer::listen(const std::string& ip, std::uint16_t port) {
   boost::system::error_code error;
   const auto address = boost::asio::ip::make_address(ip == "localhost" ? "127.0.0.1" : ip, error);
-  if (error) return Error{Code::invalid_argument, "'" + ip + "' is not an IP address"};
+  if (error) {
+    return Error{Code::invalid_argument, "'" + ip +
+                                             "' is not an IP address such as 127.0.0.1, or 0.0.0.0 "
+                                             "for all that this machine has"};
+  }
   const tcp::endpoint endpoint(address, port);
   auto& acceptor = state_->acceptor;
   acceptor.open(endpoint.protocol(), error);
@@ -405,13 +428,7 @@ Result<std::uint16_t> HttpServer::listen(const std::string& ip, std::uint16_t po
   if (error) {
     boost::system::error_code ignored;
     acceptor.close(ignored);
-    const Code code = error == boost::asio::error::address_in_use  ? Code::already_exists
-                      : error == boost::asio::error::access_denied ? Code::permission_denied
-                                                                   : Code::unavailable;
-    return Error{
-        code,
-        "cannot listen on " + ip + ":" + std::to_string(port) + ": " + error.message() +
-            (code == Code::already_exists ? "; choose another --port, or 0 for a free one" : "")};
+    return listening_failed(ip, port, error);
   }
   state_->accept();
   state_->sweep();
@@ -445,8 +462,9 @@ void HttpServer::State::accept() {
 }
 
 void HttpServer::State::sweep() {
-  constexpr auto kInterval = std::chrono::seconds(5);
-  sweep_timer.expires_after(kInterval);
+  constexpr Duration kLongestInterval = std::chrono::seconds(5);
+  sweep_timer.expires_after(
+      std::min({kLongestInterval, options.request_time_max / 10, options.idle_time_max / 10}));
   sweep_timer.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
     if (error) return;
     const auto now = self->shard.now();

@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "base/limits.hpp"
+#include "base/time.hpp"
 #include "io/shard.hpp"
 #include "net/http.hpp"
 #include "net/websocket.hpp"
@@ -80,6 +82,10 @@ class HttpServer {
  public:
   struct Options {
     std::uint64_t body_bytes_max = 0;  ///< A longer body is refused with 413.
+    /// From the first byte of a request to its last, and without a request: then the connection is
+    /// closed, at most a tenth of the shorter one, or five seconds, late.
+    Duration request_time_max = limits::kHttpRequestTimeMax;
+    Duration idle_time_max = limits::kHttpIdleTimeMax;
   };
   struct Counters {
     std::uint64_t requests = 0;

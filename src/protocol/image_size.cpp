@@ -48,6 +48,26 @@ std::optional<ImageSize> jpeg_size(ByteView file) {
   return std::nullopt;
 }
 
+// RIFF with one of three kinds of first chunk: simple, lossless, extended.
+std::optional<ImageSize> webp_size(ByteView file) {
+  if (file.size() < 30) return std::nullopt;
+  const ByteView kind = file.substr(12, 4);
+  if (kind == "VP8X") {
+    const auto little24 = [&](std::size_t at) {
+      return byte_at(file, at + 2) << 16 | little16(file, at);
+    };
+    return ImageSize{little24(24) + 1, little24(27) + 1};
+  }
+  if (kind == "VP8L" && byte_at(file, 20) == 0x2f) {
+    const std::uint32_t bits = little16(file, 23) << 16 | little16(file, 21);
+    return ImageSize{(bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1};
+  }
+  if (kind == "VP8 " && file.substr(23, 3) == "\x9d\x01\x2a") {
+    return ImageSize{little16(file, 26) & 0x3fff, little16(file, 28) & 0x3fff};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<ImageSize> image_size(ByteView file) {
@@ -59,6 +79,7 @@ std::optional<ImageSize> image_size(ByteView file) {
     return ImageSize{little16(file, 6), little16(file, 8)};
   }
   if (file.starts_with("\xff\xd8\xff")) return jpeg_size(file);
+  if (file.starts_with("RIFF") && file.substr(8).starts_with("WEBP")) return webp_size(file);
   return std::nullopt;
 }
 

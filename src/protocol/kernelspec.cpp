@@ -191,6 +191,14 @@ std::string interpreter_candidate(const Kernelspec& spec) {
   return prefix + "/bin/" + spec.argv.front();
 }
 
+std::string kernelspec_setting(const Kernelspec& spec, std::string_view name) {
+  const auto metadata = parse_json(spec.metadata);
+  if (!metadata || !metadata->is_object()) return {};
+  const auto ours = metadata->find("perijove");
+  if (ours == metadata->end() || !ours->is_object()) return {};
+  return json_text(*ours, name);
+}
+
 bool begins_with_python(const Kernelspec& spec) {
   if (spec.argv.empty()) return false;
   const std::string_view program = spec.argv.front();

@@ -60,7 +60,7 @@ struct ImageSize {
   bool operator==(const ImageSize&) const = default;
 };
 
-/// Reads the header of a PNG, JPEG or GIF file; nullopt for anything else, cut or broken ones
+/// Reads the header of a PNG, JPEG, GIF or WebP file; nullopt for anything else, cut or broken ones
 /// included. Decodes nothing and believes no length it has not checked.
 std::optional<ImageSize> image_size(ByteView file);
 

@@ -111,6 +111,7 @@ bool OutputCollector::add(std::string_view message_type, ByteView text) {
                         message_type == "update_display_data" || message_type == "clear_output" ||
                         message_type == "execute_input";
   if (!relevant) return false;
+  newest_is_last_ = false;
   if (message_type == "stream") {
     const auto stream = read_stream(text);
     return stream && add(*stream);
@@ -145,7 +146,7 @@ void OutputCollector::clear() {
   clear_before_next_ = false;
   head_is_full_ = false;
   head_bytes_ = tail_bytes_ = first_tail_slot_ = data_bytes_ = 0;
-  streams_ = displays_ = errors_ = 0;
+  streams_ = displays_ = errors_ = next_position_ = 0;
 }
 
 void OutputCollector::begin_output() {
@@ -153,6 +154,7 @@ void OutputCollector::begin_output() {
 }
 
 bool OutputCollector::add(const StreamOutput& stream) {
+  newest_is_last_ = false;
   begin_output();
   const std::string& name = stream.name;
   ByteView rest = stream.text;
@@ -163,8 +165,14 @@ bool OutputCollector::add(const StreamOutput& stream) {
     rest.remove_prefix(length);
     head_is_full_ = !rest.empty();
   }
-  append_text(name, rest, /*in_tail=*/true);
-  trim_tail();
+  // Piece by piece: most of a huge text would be copied only to be dropped.
+  constexpr std::size_t kPieceBytes = std::size_t{1} * 1024 * 1024;
+  while (!rest.empty()) {
+    const std::size_t length = std::max<std::size_t>(head_length(rest, kPieceBytes), 1);
+    append_text(name, rest.substr(0, length), /*in_tail=*/true);
+    trim_tail();
+    rest.remove_prefix(length);
+  }
   return true;
 }
 
@@ -179,6 +187,9 @@ void OutputCollector::append_text(const std::string& name, ByteView text, bool i
     at = slots_.size() - 1;
   } else if (streams_ < limits_.outputs_max) {
     ++streams_;
+    // outputs() joins it with what is before it, if only the place of the cut is between them.
+    const auto* last = slots_.empty() ? nullptr : std::get_if<StreamOutput>(&slots_.back().output);
+    if (last == nullptr || last->name != name) ++next_position_;
     Slot& slot = slots_.emplace_back();
     slot.output.emplace<StreamOutput>().name = name;
     slot.in_tail = in_tail;
@@ -233,8 +244,10 @@ bool OutputCollector::add_display(const nlohmann::json& content, bool is_result)
   }
   ++displays_;
   Slot& slot = slots_.emplace_back();
-  slot.display_id = display_id_of(content);
+  newest_is_last_ = true;
   auto& display = slot.output.emplace<DisplayOutput>();
+  display.display_id = display_id_of(content);
+  display.position = next_position_++;
   display.is_result = is_result;
   if (is_result) display.execution_count = execution_count_;
   set_data(slot, content);
@@ -247,11 +260,26 @@ bool OutputCollector::update_displays(const std::string& display_id,
   if (display_id.empty() || data == nullptr || !data->is_object()) return false;
   bool updated = false;
   for (Slot& slot : slots_) {
-    if (slot.display_id != display_id) continue;
+    const auto* display = std::get_if<DisplayOutput>(&slot.output);
+    if (display == nullptr || display->display_id != display_id) continue;
     set_data(slot, content);
     updated = true;
   }
   return updated;
+}
+
+const Output* OutputCollector::newest() const {
+  return newest_is_last_ ? &slots_.back().output : nullptr;
+}
+
+std::vector<const DisplayOutput*> OutputCollector::displays(std::string_view display_id) const {
+  std::vector<const DisplayOutput*> found;
+  if (display_id.empty()) return found;
+  for (const Slot& slot : slots_) {
+    const auto* display = std::get_if<DisplayOutput>(&slot.output);
+    if (display != nullptr && display->display_id == display_id) found.push_back(display);
+  }
+  return found;
 }
 
 // Replaces the data of a display by the content's, as much of it as the limit allows: the small
@@ -305,6 +333,8 @@ bool OutputCollector::add_error(const nlohmann::json& content) {
     return true;
   }
   ++errors_;
+  ++next_position_;
+  newest_is_last_ = true;
   auto& error = slots_.emplace_back().output.emplace<ErrorOutput>();
   error.name = text_member(content, "ename").value_or("");
   error.message = text_member(content, "evalue").value_or("");

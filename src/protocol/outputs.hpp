@@ -25,6 +25,8 @@ struct DisplayOutput {
   std::optional<std::int64_t> execution_count;
   MimeBundle data;
   std::string metadata = "{}";  ///< The JSON text of an object.
+  std::string display_id = {};  ///< By which later messages may update it; usually empty.
+  std::size_t position = 0;     ///< Among the outputs of its block when it came, from 0.
 };
 
 /// The exception that ended an execution.
@@ -85,6 +87,12 @@ class OutputCollector {
   /// The outputs so far, in order of arrival.
   std::vector<Output> outputs() const;
 
+  /// What the latest message added: a display or an error. nullptr when it added neither, or was
+  /// cut. Good until the next message.
+  const Output* newest() const;
+  /// The displays of that display_id, none for an empty one. Good until the next message.
+  std::vector<const DisplayOutput*> displays(std::string_view display_id) const;
+
   /// The number in `In [3]`, when a message has told it.
   std::optional<std::int64_t> execution_count() const { return execution_count_; }
 
@@ -93,7 +101,6 @@ class OutputCollector {
  private:
   struct Slot {
     Output output;
-    std::string display_id;
     std::size_t data_bytes = 0;  // of a display
     bool in_tail = false;        // of a stream: behind the place where text is cut
     std::size_t skipped = 0;     // bytes at the start of the stream's text that are cut
@@ -121,6 +128,8 @@ class OutputCollector {
   std::size_t streams_ = 0;
   std::size_t displays_ = 0;
   std::size_t errors_ = 0;
+  std::size_t next_position_ = 0;  // of a display
+  bool newest_is_last_ = false;    // the last slot is what the latest message added
 };
 
 }  // namespace perijove

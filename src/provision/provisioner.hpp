@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "io/child_process.hpp"
@@ -11,6 +12,7 @@
 #include "perijove/result.hpp"
 #include "protocol/connection_info.hpp"
 #include "protocol/kernelspec.hpp"
+#include "provision/isolation.hpp"
 
 namespace perijove {
 
@@ -21,6 +23,7 @@ struct LaunchRequest {
   Environment env;       ///< Exactly what the kernel gets.
   std::string work_dir;  ///< Absolute; must exist.
   ProcessLimits limits = {};
+  IsolationRequest isolation = {};
   /// How the kernel's sockets are reached unless its kernelspec says so itself
   /// (metadata.perijove.transport).
   Transport transport = Transport::ipc;
@@ -65,17 +68,24 @@ class LaunchedKernel {
   virtual std::string connection_file() const = 0;
   /// For people and `kernel list`: "pid 4711".
   virtual std::string describe() const = 0;
+  /// What holds this kernel; whole once on_endpoints was called.
+  virtual IsolationReport isolation() const = 0;
 };
 
 /// A way to run kernels.
 class Provisioner {
  public:
   virtual ~Provisioner() = default;
-  /// As `--provisioner` and REST answers name it: "local".
-  virtual std::string_view name() const = 0;
-  /// What keeps a kernel from the machine and other kernels, one word of the common vocabulary:
-  /// none, sandbox, docker, docker+gvisor, kubernetes. Never more than is true.
-  virtual std::string_view isolation() const = 0;
+  /// What keeps its kernels from the machine and from other kernels, which is also how it is chosen
+  /// (`--isolation`, a session's `isolation`): none, sandbox, docker, kubernetes.
+  virtual std::string_view kind() const = 0;
+  /// Whether a launch with these wishes can be tried. Errors: invalid_argument (a field, by its
+  /// name, is wrong or not for this provisioner), before anything was started.
+  virtual Result<void> check(const IsolationRequest& request) const = 0;
+  /// Looks whether kernels can be started here at all. `done` is called once, on the shard's
+  /// thread, not during this call: with facts for people (versions, what holds which limit), or
+  /// with an error that says why not and what would help.
+  virtual void probe(Shard& shard, std::function<void(Result<std::vector<std::string>>)> done) = 0;
   /// Begins a launch; failure is told by on_failed, never during this call.
   virtual std::unique_ptr<LaunchedKernel> launch(Shard& shard, LaunchRequest request,
                                                  LaunchEvents events) = 0;

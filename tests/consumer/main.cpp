@@ -14,5 +14,6 @@ int main() {
                                    {.language = "python", .code = "x + 1"}});
   if (!result) return std::cerr << result.error() << '\n', 1;  // our failure: no kernel ...
   std::cout << result->output;
+  if (auto x = executor->evaluate("x")) std::cout << "x is " << x->preview << '\n';
   return result->exit_code;  // the code's failure is a value, not an error
 }

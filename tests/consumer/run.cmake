@@ -1,4 +1,5 @@
-# Installs Perijove below WORK, builds this folder against what was installed, and runs it.
+# Installs Perijove below WORK, which is not where it was configured to go, builds this folder against
+# what was installed, and runs it.
 #
 # cmake -DBUILD=<Perijove's build> -DWORK=<directory> -DGENERATOR=... -DCOMPILER=... -P run.cmake
 set(prefix ${WORK}/prefix)
@@ -19,6 +20,27 @@ foreach(file bin/perijove include/perijove/executor.hpp include/perijove/version
   endif()
 endforeach()
 
+# Kernelspecs name the programs that were installed beside them, not where the build would have put
+# them, and these run.
+file(GLOB kernelspecs ${prefix}/share/jupyter/kernels/*/kernel.json)
+if(NOT kernelspecs)
+  message(FATAL_ERROR "no kernelspec was installed")
+endif()
+foreach(kernelspec ${kernelspecs})
+  file(READ ${kernelspec} text)
+  string(JSON program GET "${text}" argv 0)
+  cmake_path(IS_PREFIX prefix ${program} inside)
+  if(NOT inside OR NOT EXISTS ${program})
+    message(FATAL_ERROR "${kernelspec} starts ${program}, which was not installed below ${prefix}")
+  endif()
+endforeach()
+run(${CMAKE_COMMAND} -E env JUPYTER_PATH=${prefix}/share/jupyter
+    ${prefix}/bin/perijove exec --quiet --kernel perijove-echo --work-dir ${WORK}/out
+    -c "print installed")
+if(NOT out MATCHES "installed")
+  message(FATAL_ERROR "the installed kernel printed '${out}'")
+endif()
+
 # Nothing but the public API leaves the library.
 file(GLOB_RECURSE libraries ${prefix}/*/libperijove.so)
 foreach(library ${libraries})
@@ -26,7 +48,7 @@ foreach(library ${libraries})
   string(REGEX MATCHALL "[^\n]+" symbols "${out}")
   set(inside ${symbols})
   list(FILTER inside EXCLUDE REGEX
-       " perijove::(Executor::|to_string\\(|exit_code\\(|http_status\\()")
+       " perijove::(Executor::|to_string\\(|exit_code\\(|http_status\\(|format_result)")
   if(NOT symbols OR inside)
     message(FATAL_ERROR "${library} shows what is not public: ${inside}")
   endif()
@@ -48,6 +70,6 @@ if(errors MATCHES "python3' not found")
   message("SKIPPED: no Python kernel: ${errors}")
   return()
 endif()
-if(NOT code EQUAL 0 OR NOT out STREQUAL "42\n")
+if(NOT code EQUAL 0 OR NOT out STREQUAL "42\nx is 41\n")
   message(FATAL_ERROR "the consumer ended with ${code} and printed '${out}': ${errors}")
 endif()

@@ -99,7 +99,6 @@ class End(WithGateways):
         self.assertEqual(gateway.runtime_files(), [])
 
 
-
 class Killed(WithGateways):
     def leave(self):
         """A gateway that was killed: (environment of others beside it, its directory, processes)."""
@@ -127,6 +126,18 @@ class Killed(WithGateways):
         self.ended(pids)
         self.assertFalse(directory.exists())
         self.assertEqual(result(after.run(after.start(), "result on")), "on")
+
+    def test_commands_ask_the_gateway_that_runs_and_not_the_one_that_was_killed(self):
+        beside, directory, _ = self.leave()
+        file = directory.parent / "servers" / f"{directory.name}.json"
+        self.assertTrue(file.exists())
+        nobody = run_perijove("kernel", "list", environ=beside)
+        self.assertNotEqual(nobody.returncode, 0)
+        self.assertIn("no gateway of this user is running", nobody.stderr)
+        after = self.launch(environ=beside)
+        kernel = after.start()
+        self.assertIn(kernel, run_perijove("kernel", "list", environ=beside).stdout)
+        self.assertEqual([each.name for each in file.parent.iterdir()], [f"{after.pid}.json"])
 
     def test_doctor_tells_what_was_left_and_removes_it_when_asked(self):
         beside, directory, pids = self.leave()

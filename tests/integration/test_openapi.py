@@ -72,13 +72,6 @@ class OpenApi(unittest.TestCase):
                          self.gateway.request("GET", "/v1/info")[2]["version"])
         self.assertEqual(self.document["servers"], [{"url": "/"}])
 
-    def test_a_validator_that_others_wrote_finds_nothing(self):
-        try:
-            import openapi_spec_validator
-        except ImportError:
-            self.skipTest("the package openapi-spec-validator is not installed")
-        openapi_spec_validator.validate(self.document)
-
     def test_its_references_lead_somewhere_and_nothing_is_unused(self):
         used = set(references(self.document))
         for reference in used:
@@ -140,7 +133,7 @@ class OpenApi(unittest.TestCase):
     def test_answers_are_what_it_says(self):
         info = self.call("GET", "/v1/info", status=200)
         self.assertIn("python", info["languages"])
-        self.assertEqual(info["provisioners"], [{"name": "local", "isolation": "none"}])
+        self.assertEqual(info["isolation"]["default"], "none")
         self.assertIn("autogen", info["formatters"])
         self.call("GET", "/healthz", status=200)
         self.call("GET", "/readyz", status=200)

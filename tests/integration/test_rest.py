@@ -1,9 +1,12 @@
 """The REST table, row by row: status codes, models and messages, and bad input."""
 
 import base64
+import concurrent.futures
 import json
 import socket
 import unittest
+
+import websocket
 
 from gateway import Gateway, wait_until
 
@@ -52,6 +55,29 @@ class Rest(unittest.TestCase):
         status, _, text = self.ask("GET", "/metrics")
         self.assertEqual(status, 200)
         self.assertIn('kernel_currently_running_total{type="perijove-echo"} 1\n', text)
+
+    def test_metrics_count_requests_and_tell_the_last_activity(self):
+        self.ask("GET", f"/api/kernels/{UNKNOWN}")
+        text = self.ask("GET", "/metrics")[2]
+        self.assertRegex(
+            text, r'http_request_duration_seconds_count\{method="GET",status_code="404"\} [1-9]')
+        self.assertRegex(text, r"(?m)^jupyter_server_last_activity_timestamp_seconds \d{10}")
+        for line in text.splitlines():
+            self.assertRegex(line, r'^(# (HELP|TYPE) .+|[a-z_]+(\{(\w+="[^"]*",?)+\})? [-+.e\d]+)$')
+
+    def test_an_event_is_passed_on_to_every_subscriber(self):
+        subscribers = [websocket.create_connection(
+            f"{self.gateway.websocket_url}/api/events/subscribe?token={self.gateway.token}", timeout=60)
+            for _ in range(2)]
+        for each in subscribers:
+            self.addCleanup(each.close)
+        event = {"schema_id": "https://example.com/mine/v1", "version": 1, "data": {"any": ["thing"]}}
+        self.assertEqual(self.ask("POST", "/api/events", event)[0], 204)
+        for each in subscribers:
+            self.assertEqual(json.loads(each.recv()), {"schema_id": event["schema_id"], "any": ["thing"]})
+        for wrong in (b"{", {}, {"schema_id": "x"}, {"schema_id": 1, "data": {}}, {"schema_id": "x", "data": 1}):
+            self.assertEqual(self.ask("POST", "/api/events", wrong)[0], 400, wrong)
+        self.assertEqual(self.ask("GET", "/api/events/subscribe")[0], 400)
 
     # Access
 
@@ -158,9 +184,29 @@ class Rest(unittest.TestCase):
                      "/api/kernels/..%2f..%2fetc"):
             self.assertEqual(self.ask("GET", path)[0], 404, path)
 
-    def test_a_slash_at_the_end_is_redirected(self):
-        _, _, body = self.ask("GET", "/api/kernels/")  # followed by urllib
+    def test_a_slash_at_the_end_is_redirected_with_the_query(self):
+        for asked, place in (("/api/kernels/", "/api/kernels"), ("/api//", "/api"),
+                             ("/api/kernels///?a=1&b=%2F%20", "/api/kernels?a=1&b=%2F%20"),
+                             ("/api/?x=/", "/api?x=/"), ("/api/%C3%A4/", "/api/%C3%A4")):
+            head = self.raw(f"GET {asked}").partition(b"\r\n\r\n")[0].decode()
+            self.assertRegex(head, r"^HTTP/1.1 302 ")
+            self.assertIn(f"\r\nLocation: {place}\r\n", head + "\r\n")
+        _, _, body = self.ask("GET", f"/api/kernels/?token={self.gateway.token}", token=False)  # followed
         self.assertEqual(body, [])
+
+    def test_nobody_is_redirected_to_another_site(self):
+        for path in ("//evil.example/", "//evil.example/%2f..//", "/\\evil.example/", "\\\\evil.example/", "///",
+                     "/api\\..\\/", "http://evil.example/api/", "/%0d%0aSet-Cookie:x/", "evil.example/"):
+            answer = self.raw(f"GET {path}").partition(b"\r\n\r\n")[0].decode()
+            if " 302 " in answer.partition("\r\n")[0]:
+                self.assertRegex(answer, r"\r\nLocation: /[^/\\\s]\S*(\r\n|$)", path)
+                self.assertNotIn("\r\nSet-Cookie", answer)
+            else:
+                self.assertRegex(answer, r"^HTTP/1.1 40[04] ", path)
+
+    def test_the_head_of_what_is_no_file_cannot_be_asked_for(self):
+        for path in ("/api", "/api/kernels", "/api/kernelspecs", "/api/sessions"):
+            self.assertEqual(self.ask("HEAD", path)[0], 405, path)
 
     def test_channels_without_an_upgrade_answer_400(self):
         status, _, body = self.ask("GET", f"/api/kernels/{self.gateway.start()}/channels")
@@ -185,7 +231,19 @@ class Rest(unittest.TestCase):
                 self.assertIn(key, model["spec"])
         status, _, one = self.ask("GET", "/api/kernelspecs/PYTHON3")
         self.assertEqual((status, one), (200, body["kernelspecs"]["python3"]))
-        self.assertEqual(self.ask("GET", "/api/kernelspecs/nothing-like-it")[0], 404)
+        status, _, body = self.ask("GET", "/api/kernelspecs/nothing-like-it")
+        self.assertEqual((status, body["message"]), (404, "Kernel spec nothing-like-it not found"))
+
+    def test_the_user_whom_notebook_servers_name_changes_nothing(self):
+        self.assertEqual(self.ask("GET", "/api/kernelspecs?user=ada")[2], self.ask("GET", "/api/kernelspecs")[2])
+
+    def test_resources_are_no_pages_of_the_gateway(self):
+        raw = self.raw("HEAD /kernelspecs/perijove-echo/kernel.json").decode()
+        head, _, body = raw.partition("\r\n\r\n")
+        self.assertRegex(head, r"^HTTP/1.1 200 ")
+        self.assertEqual(body, "")
+        self.assertRegex(head, r"(?i)\r\ncontent-security-policy: sandbox; default-src 'none'(\r\n|$)")
+        self.assertRegex(head, r"(?i)\r\nx-content-type-options: nosniff(\r\n|$)")
 
     def test_resources_are_served_and_nothing_beside_them(self):
         logo = self.ask("GET", "/api/kernelspecs/perijove-echo")[2]["resources"]["logo-64x64"]
@@ -249,6 +307,44 @@ class Rest(unittest.TestCase):
         kernel = self.gateway.start()
         self.assertEqual(self.session(kernel={"id": kernel})[2]["kernel"]["id"], kernel)
 
+    def test_a_session_may_choose_the_id_of_its_kernel(self):
+        model = self.session(kernel={"id": UNKNOWN, "name": "perijove-echo"})[2]
+        self.assertEqual(model["kernel"]["id"], UNKNOWN)
+        self.assertEqual(self.ask("GET", f"/api/kernels/{UNKNOWN}")[0], 200)
+
+    def test_a_session_whose_kernel_has_gone_is_not_listed(self):
+        model = self.session()[2]
+        self.gateway.delete(model["kernel"]["id"])
+        self.assertEqual(self.ask("GET", "/api/sessions")[2], [])
+        self.assertEqual(self.ask("GET", f"/api/sessions/{model['id']}")[0], 404)
+
+    def test_a_change_of_a_session_that_cannot_be_made_changes_nothing(self):
+        before = self.session()[2]
+        path = f"/api/sessions/{before['id']}"
+        for body, expected, message in (
+                (None, 400, "No JSON data provided"), (b"{", 400, "Invalid JSON in body of request"),
+                ({"path": 1}, 400, "'path' must be a string"), ({"kernel": []}, 400, "'kernel' must be an object"),
+                ({"kernel": {"id": "../x"}}, 400, "'kernel.id' must be a UUID"),
+                ({"kernel": {"name": "nothing-like-it"}}, 501, "kernelspec 'nothing-like-it' not found")):
+            status, _, answer = self.ask("PATCH", path, body)
+            self.assertEqual(status, expected, body)
+            self.assertIn(message, answer["message"])
+            self.assertEqual(self.without_activity(self.ask("GET", path)[2]), self.without_activity(before))
+        self.assertEqual(self.ask("PATCH", f"/api/sessions/{UNKNOWN}", {"path": "x"})[0], 404)
+        self.assertEqual(self.ask("GET", f"/api/sessions/{UNKNOWN}")[0], 404)
+
+    def test_an_id_wins_over_a_name_and_the_older_body_changes_a_path(self):
+        other = self.gateway.start()
+        path = f"/api/sessions/{self.session()[2]['id']}"
+        changed = self.ask("PATCH", path, {"kernel": {"id": other, "name": "nothing-like-it"}})[2]
+        self.assertEqual(changed["kernel"]["id"], other)
+        self.assertEqual(self.ask("PATCH", path, {"notebook": {"path": "moved.ipynb"}})[2]["path"], "moved.ipynb")
+
+    @staticmethod
+    def without_activity(session):
+        kernel = {key: session["kernel"][key] for key in ("id", "name")}
+        return dict(session, kernel=kernel)
+
     def test_the_older_body_of_a_session_is_understood(self):
         status, _, model = self.ask("POST", "/api/sessions", {"notebook": {"path": "old.ipynb"},
                                                               "kernel": {"name": "perijove-echo"}})
@@ -284,6 +380,58 @@ class Rest(unittest.TestCase):
                 client.sendall(data)
                 self.assertIn(expected, client.makefile("rb").readline(), data[:40])
         self.assertEqual(self.ask("GET", "/api/status")[0], 200)
+
+
+class Configured(unittest.TestCase):
+    """The same rows where an option changes the answer."""
+
+    def launch(self, *arguments):
+        gateway = Gateway(arguments=list(arguments))
+        self.addCleanup(gateway.stop)
+        return gateway
+
+    def test_lists_can_be_turned_off_and_everything_else_works(self):
+        gateway = self.launch("--list-kernels", "false")
+        kernel = gateway.start()
+        for path in ("/api/kernels", "/api/sessions"):
+            status, _, body = gateway.request("GET", path)
+            self.assertEqual((status, body["message"]), (403, "Forbidden"))
+        self.assertEqual(gateway.request("GET", f"/api/kernels/{kernel}")[0], 200)
+
+    def test_one_kernel_too_many_is_refused_until_another_has_ended(self):
+        gateway = self.launch("--max-kernels", "2")
+        kernels = [gateway.start(), gateway.start()]
+        for method, path, body in (
+                ("POST", "/api/kernels", {"name": "perijove-echo"}),
+                ("POST", "/api/sessions", {"path": "x", "type": "file", "kernel": {"name": "perijove-echo"}})):
+            status, _, answer = gateway.request(method, path, body)
+            self.assertEqual(status, 403)
+            self.assertIn("Resource Limit", answer["message"])
+        gateway.delete(kernels[0])
+        self.assertTrue(gateway.start())
+
+    def test_many_starts_at_once_never_exceed_the_limit(self):
+        gateway = self.launch("--max-kernels", "3")
+        with concurrent.futures.ThreadPoolExecutor(10) as pool:
+            statuses = list(pool.map(
+                lambda _: gateway.request("POST", "/api/kernels", {"name": "perijove-echo"})[0], range(10)))
+        self.assertEqual(sorted(statuses), [201] * 3 + [403] * 7)
+
+    def test_everything_stands_below_a_base_url_that_is_percent_encoded(self):
+        gateway = self.launch("--base-url", "/a%40b/")
+        for base in ("/a%40b", "/a@b"):
+            status, headers, model = gateway.request("POST", f"{base}/api/kernels", {"name": "perijove-echo"})
+            self.assertEqual(status, 201)
+            self.assertEqual(headers["Location"], f"/a%40b/api/kernels/{model['id']}")
+            resources = gateway.request("GET", f"{base}/api/kernelspecs/perijove-echo")[2]["resources"]
+            self.assertEqual(resources["logo-64x64"], "/a%40b/kernelspecs/perijove-echo/logo-64x64.png")
+            self.assertEqual(gateway.request("GET", resources["logo-64x64"])[0], 200)
+            self.assertEqual(gateway.request("GET", f"{base}/api/")[0], 200)  # redirected
+            channels = websocket.create_connection(
+                f"{gateway.websocket_url}{base}/api/kernels/{model['id']}/channels?token={gateway.token}", timeout=60)
+            channels.close()
+        for path in ("/api", "/api/kernels", "/", "/a%40bc/api"):
+            self.assertEqual(gateway.request("GET", path)[0], 404, path)
 
 
 if __name__ == "__main__":

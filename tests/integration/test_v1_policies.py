@@ -205,6 +205,27 @@ class Languages(WithSessions):
                          ("rejected", "language_not_supported"))
         self.assertFalse((self.directory(session) / "no").exists())
 
+    def test_a_language_is_given_a_program_and_a_file_extension(self):  # L06
+        session = self.session(languages={
+            "perl": {"executable": "perl", "file_extension": ".pl"},
+            "python": {"file_extension": "py3"}, "sh": {"executable": "/nowhere/at all"}})
+        code = "print 'in ', $0, \"\\n\"; print STDERR \"err\\n\"; exit 3"
+        result = self.run_code(session, [{"language": "Perl", "code": code}])
+        block = result["blocks"][0]
+        self.assertEqual((block["language"], block["status"], block["exit_code"]), ("perl", "error", 3))
+        self.assertRegex(block["stdout"], r"^in tmp_code_[0-9a-f]{64}\.pl\n$")
+        self.assertEqual((block["stderr"], result["output_files"]), ("err\n", []))
+        self.assertEqual(list(self.directory(session).glob("tmp_code_*")), [])
+        result = self.run_code(session, [{"language": "perl", "code": "# filename: it's.pl\nprint 5"},
+                                         {"language": "python", "code": "print(6)"}])
+        self.assertEqual((result["status"], result["output"]), ("ok", "56\n"))
+        self.assertTrue((self.directory(session) / "it's.pl").exists())
+        result = self.run_code(session, [{"language": "perl", "code": "sleep 600"}], timeout=0.5)
+        self.assertEqual((result["status"], result["state"]["kept"]), ("timeout", True))
+        result = self.run_code(session, [{"language": "bash", "code": "ls"}])
+        self.assertEqual(result["exit_code"], 127)
+        self.session(400, languages={"perl": {"executable": "perl", "kernel": "bash"}})
+
     def test_a_language_is_given_a_kernel(self):  # J06
         session = self.session(languages={"python": {}, "bash": {"kernel": "perijove-echo"}})
         result = self.run_code(session, [{"language": "sh", "code": "print hello"}])
@@ -235,6 +256,112 @@ class Languages(WithSessions):
         pip.write_text('#!/bin/sh\necho "$@"\n')
         pip.chmod(0o755)
         return directory.name
+
+
+class EveryWayIn(WithSessions):
+    """What a session does not permit its blocks, nobody gets by another path."""
+
+    EVALUATE = {"expressions": {"a": "__import__('os').getpid()"}}
+
+    def refused(self, session, code, status, method, path, body=None):
+        problem = self.ask(method, f"/v1/sessions/{session['session_id']}/{path}", status, body)
+        self.assertEqual(problem["code"], code, problem)
+        return problem
+
+    def test_expressions_are_validated_as_code_is(self):
+        session = self.session(policy={"validate": "deny", "profile": "strict"})
+        self.refused(session, "denied", 403, "POST", "evaluate", self.EVALUATE)
+        answer = self.ask("POST", f"/v1/sessions/{session['session_id']}/evaluate", 200,
+                          {"expressions": {"a": "1 + 1"}})
+        self.assertEqual(answer["results"]["a"]["value"], 2)
+        session = self.session(policy={"validate": "warn", "profile": "strict"})
+        answer = self.ask("POST", f"/v1/sessions/{session['session_id']}/evaluate", 200, self.EVALUATE)
+        self.assertEqual(answer["results"]["a"]["status"], "ok")
+        self.assertTrue(answer["warnings"])
+
+    def test_expressions_are_not_run_where_code_has_to_be_approved(self):
+        session = self.session(approval={"required": True})
+        self.refused(session, "denied", 403, "POST", "evaluate", self.EVALUATE)
+        self.ask("GET", f"/v1/sessions/{session['session_id']}/variables", 200)
+
+    def test_sessions_without_python_have_no_variables_and_no_packages(self):
+        for policies in ({"languages": ["bash"]}, {"execution_policies": {"python": False}},
+                         {"mode": "restricted"}, {"mode": "off"}):
+            session = self.session(**policies)
+            for method, path, body in (("GET", "variables", None), ("GET", "variables/x", None),
+                                       ("PUT", "variables/x", 1), ("POST", "evaluate", self.EVALUATE),
+                                       ("POST", "packages", {"install": ["x"]})):
+                with self.subTest(policies=policies, path=path):
+                    self.refused(session, "denied", 403, method, path, body)
+            shown = self.ask("GET", f"/v1/sessions/{session['session_id']}", 200)
+            self.assertEqual(shown["kernels"], [])
+
+    def test_packages_are_approved_by_their_names_and_not_validated_as_our_code(self):
+        session = self.session(approval={"required": True, "wait_s": 0.2},
+                               policy={"validate": "deny", "profile": "strict"})
+        self.refused(session, "denied", 403, "POST", "packages", {"install": ["pj-nowhere<2"]})
+        # The question was about what is to be done, in words that somebody can judge.
+        history = self.ask("GET", f"/v1/sessions/{session['session_id']}/history", 200)["history"]
+        self.assertEqual(history, [])
+
+
+class Off(WithSessions):
+    def test_no_code_runs(self):  # U07
+        session = self.session(config=False)
+        result = self.run_code(session, "open('made', 'w')")
+        self.assertEqual((result["status"], result["exit_code"], result["error"]["type"]),
+                         ("denied", 1, "execution_off"))
+        self.assertFalse((self.directory(session) / "made").exists())
+        self.assertEqual(session["policies"]["mode"], "off")
+
+
+class Config(WithSessions):
+    def create(self, config, status=201, **more):
+        body = {"config": config, **more}
+        answer = self.ask("POST", "/v1/sessions", status, body)
+        if status == 201:
+            self.addCleanup(self.gateway.request, "DELETE", f"/v1/sessions/{answer['session_id']}")
+        return answer
+
+    def test_an_executor_is_chosen_by_its_name(self):  # U12
+        session = self.create({"executor": "commandline-local",
+                               "commandline-local": {"timeout": 7, "work_dir": "config-a"}})
+        self.assertEqual((session["timeout_s"], pathlib.Path(session["work_dir"]).name), (7, "config-a"))
+        session = self.create({"executor": "ipython-embedded", "last_n_messages": 3,
+                               "ipython-embedded": {"kernel_name": "python3", "timeout": 8}})
+        self.assertEqual((session["kernel"], session["timeout_s"], session["labels"]),
+                         ("python3", 8, {"last_n_messages": "3"}))
+        self.assertEqual(self.run_code(session, "print(1)")["stdout"], "1\n")
+        self.assertIn("ipython-embedded", self.create({"executor": "ipython-embeded"}, 400)["detail"])
+        self.create({"executor": "yepcode"}, 400)
+        self.create({"executor": "commandline-local", "commandline-local": {"sudo": True}}, 400)
+        session = self.create({"work_dir": "config-b", "use_docker": False, "timeout": 9,
+                               "last_n_messages": "auto"})
+        self.assertEqual((session["timeout_s"], session["labels"]["last_n_messages"]), (9, "auto"))
+
+    def test_a_declarative_config_makes_the_session_again(self):  # H33
+        first = self.create({"provider": "autogen_ext.code_executors.jupyter.JupyterCodeExecutor",
+                             "component_type": "code_executor", "version": 1,
+                             "config": {"kernel_name": "python3", "timeout": 11}})
+        self.assertEqual(first["timeout_s"], 11)
+        self.assertEqual(first["config"], {"provider": "perijove.Session",
+                                           "config": {"kernel": "python3", "timeout": 11}})
+        second = self.create(first["config"], env={"SECRET": "word"}, languages=["python"])
+        self.assertEqual((second["timeout_s"], second["kernel"]), (11, "python3"))
+        self.assertEqual(self.create(second["config"])["policies"], second["policies"])
+        self.assertNotIn("word", json.dumps(second))
+
+    def test_a_session_brings_its_kernelspec(self):  # J05
+        spec = {"display_name": "Mine", "language": "python", "env": {"MARK": "mine"},
+                "argv": ["/usr/bin/python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]}
+        session = self.ask("POST", "/v1/sessions", 201, {"kernel_spec": spec})
+        self.addCleanup(self.gateway.request, "DELETE", f"/v1/sessions/{session['session_id']}")
+        result = self.run_code(session, "import os; x = 5; print(os.environ['MARK'])")
+        self.assertEqual(result["stdout"], "mine\n")
+        self.assertEqual(self.run_code(session, "x", env={"A": "1"})["output"], "5\n")
+        self.assertNotIn("inline", self.gateway.ask("GET", "/api/kernelspecs")[2]["kernelspecs"])
+        self.ask("POST", "/v1/sessions", 400, {"kernel_spec": {"language": "python"}})
+        self.ask("POST", "/v1/sessions", 400, {"kernel_spec": spec, "kernel": "python3"})
 
 
 class Restricted(WithSessions):
@@ -299,7 +426,8 @@ class Profiles(WithSessions):
         session = self.session(profile="simple")
         self.assertEqual(session["timeout_s"], 30)
         self.assertEqual(session["policies"]["limits"],
-                         {"memory_bytes": 256 << 20, "cpu_time_s": None, "processors": 1})
+                         {"memory_bytes": 256 << 20, "cpu_time_s": None, "processors": 0.5,
+                          "processes": None, "file_bytes": None, "open_files": None})
         result = self.run_code(session, "import os, resource\n"
                                         "print(resource.getrlimit(resource.RLIMIT_DATA)[0] >> 20,"
                                         " len(os.sched_getaffinity(0)))")
@@ -352,7 +480,7 @@ class Setup(WithSessions):
             wheel.writestr(f"{info}/RECORD", "")
         return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": directory.name}
 
-    def test_requirements_are_installed_for_the_session_alone(self):  # L03 D08
+    def test_requirements_are_installed_for_the_session_alone(self):  # L03
         if subprocess.run(["/usr/bin/python3", "-m", "pip", "--version"],
                           capture_output=True, check=False).returncode:
             self.skipTest("/usr/bin/python3 has no pip")

@@ -64,14 +64,50 @@ class Rows(unittest.TestCase):
         session = self.gateway.ask("GET", self.path)[2]
         self.assertEqual([k["isolation"] for k in session["kernels"]], ["none"])
         info = self.gateway.ask("GET", "/v1/info")[2]
-        self.assertEqual(info["provisioners"], [{"name": "local", "isolation": "none"}])
+        self.assertEqual(info["isolation"]["default"], "none")
 
     # rows: H15
     def test_an_execution_tells_its_times_and_its_success(self):
-        result = self.execute("import time; time.sleep(0.2)", timeout=30)
+        path = "/v1/sessions/" + self.make(profile="simple")["session_id"]
+        result = self.execute("import time; time.sleep(0.2)", path, timeout=30)
         self.assertGreaterEqual(result["timing"]["exec_ms"], 200)
         self.assertGreaterEqual(result["timing"]["total_ms"], result["timing"]["exec_ms"])
-        self.assertEqual(result["blocks"][0]["status"], "ok")
+        statistics = result["statistics"]
+        self.assertGreaterEqual(statistics.pop("execution_s"), 0.2)
+        self.assertEqual(statistics, {"profile": "simple", "memory_limit_bytes": 256 << 20,
+                                      "cpu_limit": 0.5, "timeout_s": 30, "success": True})
+        self.assertFalse(self.execute("1/0", path)["statistics"]["success"])
+
+    # rows: B02
+    def test_a_shell_command_has_success_output_and_error_apart(self):
+        run = lambda code: self.gateway.ask("POST", self.path + "/execute", {
+            "blocks": [{"language": "bash", "code": code}]})[2]
+        result = run("echo out; echo err >&2")
+        self.assertEqual((result["status"], result["stdout"], result["stderr"]), ("ok", "out\n", "err\n"))
+        result = run("echo before; false")
+        self.assertEqual((result["status"], result["exit_code"], result["stdout"]), ("error", 1, "before\n"))
+
+    # rows: H22
+    def test_history_has_what_a_debugging_wrapper_prints(self):
+        self.execute("print('out')")
+        self.execute("import sys; sys.exit(4)")
+        history = self.gateway.ask("GET", self.path + "/history")[2]["history"]
+        self.assertEqual([(h["language"], h["code"], h["status"], h["exit_code"]) for h in history],
+                         [("python", "print('out')", "ok", 0),
+                          ("python", "import sys; sys.exit(4)", "error", 4)])
+        self.assertEqual(history[0]["outputs"][0]["text"], "out\n")
+        self.assertIn("SystemExit", [output.get("ename") for output in history[1]["outputs"]])
+
+    def test_blocks_that_run_after_a_failure_are_told_with_it(self):
+        status, _, result = self.gateway.ask("POST", self.path + "/execute", {
+            "blocks": [{"code": "1/0"}, {"code": "print('between')"}, {"code": "nowhere"}],
+            "stop_on_error": False})
+        self.assertEqual((result["status"], result["exit_code"], result["error"]["block"]), ("error", 1, 0))
+        self.assertEqual([b["status"] for b in result["blocks"]], ["error", "ok", "error"])
+        output = result["output"]
+        self.assertLess(output.index("between"), output.index("ZeroDivisionError"))
+        self.assertLess(output.index("ZeroDivisionError"), output.index("Block 2: "))
+        self.assertIn("NameError: name 'nowhere' is not defined", output)
 
     # rows: Z07
     def test_a_session_with_the_same_key_begins_anew_after_its_end(self):

@@ -25,7 +25,7 @@ const std::map<std::string, Floor> kFloors = {
     {"model", {{"base", "protocol"}, {}}},
     {"io", {{"base", "protocol", "model"}, {"boost/asio/", "zmq.hpp"}}},
     {"net", {{"base", "protocol", "model", "io"}, {"boost/asio/", "boost/beast/"}}},
-    {"provision", {{"base", "protocol", "model", "io"}, {"boost/asio/", "nlohmann/"}}},
+    {"provision", {{"base", "protocol", "model", "io", "net"}, {"boost/asio/", "nlohmann/"}}},
     {"engine",
      {{"base", "protocol", "model", "io", "net", "provision", "code"},
       {"boost/asio/", "nlohmann/"}}},

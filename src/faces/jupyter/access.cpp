@@ -56,9 +56,39 @@ std::string host_name(std::string_view authority) {
   return std::string(authority.substr(0, authority.find(':')));
 }
 
+// A `*` takes at least one character of a host's name or a port: nothing that could end it and
+// begin another. Where the last star so far takes the least, those behind it have most to take
+// from, so only that one ever has to take more.
+bool matches_origin(std::string_view pattern, std::string_view origin) {
+  const auto may_be_taken = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  };
+  std::size_t in_pattern = 0;
+  std::size_t in_origin = 0;
+  std::size_t behind_star = std::string_view::npos;
+  std::size_t taken_until = 0;
+  while (in_origin < origin.size()) {
+    const char wanted = in_pattern < pattern.size() ? pattern[in_pattern] : '\0';
+    if (wanted == '*' && may_be_taken(origin[in_origin])) {
+      behind_star = ++in_pattern;
+      taken_until = ++in_origin;
+    } else if (wanted != '*' && wanted == origin[in_origin]) {
+      ++in_pattern;
+      ++in_origin;
+    } else if (behind_star != std::string_view::npos && may_be_taken(origin[taken_until])) {
+      in_pattern = behind_star;
+      in_origin = ++taken_until;
+    } else {
+      return false;
+    }
+  }
+  return in_pattern == pattern.size();
+}
+
 bool origin_allowed(const JupyterFaceOptions& options, std::string_view origin) {
-  return std::any_of(options.allow_origins.begin(), options.allow_origins.end(),
-                     [&](const std::string& each) { return each == "*" || each == origin; });
+  return std::any_of(
+      options.allow_origins.begin(), options.allow_origins.end(),
+      [&](const std::string& each) { return each == "*" || matches_origin(each, origin); });
 }
 
 bool host_allowed(const JupyterFaceOptions& options, std::string_view authority) {

@@ -73,6 +73,21 @@ static std::optional<PathParts> parts_below(std::string_view base_url, const std
   return parts;
 }
 
+// Where a path with slashes at its end is redirected to. None where a browser would read the place
+// as another host's ("//host", and it takes a backslash for a slash) or something else than we do.
+static std::optional<std::string> without_last_slashes(const HttpRequest& request) {
+  std::string place = request.path.substr(0, request.path.find_last_not_of('/') + 1);
+  const auto is_unsafe = [](char c) {
+    return c == '\\' || static_cast<unsigned char>(c) <= ' ' || c == '\x7f';
+  };
+  if (place.empty() || place.starts_with("//") ||
+      std::any_of(place.begin(), place.end(), is_unsafe)) {
+    return std::nullopt;
+  }
+  if (!request.query_as_sent.empty()) place += '?' + request.query_as_sent;
+  return place;
+}
+
 void JupyterFace::handle(const std::shared_ptr<HttpExchange>& exchange) {
   const auto call = std::make_shared<JupyterCall>(*state_, exchange);
   const HttpRequest& request = call->request();
@@ -98,7 +113,11 @@ void JupyterFace::handle(const std::shared_ptr<HttpExchange>& exchange) {
     return;
   }
   if (request.path.size() > state_->options.base_url.size() && request.path.ends_with('/')) {
-    call->empty(302, {{"Location", request.path.substr(0, request.path.size() - 1)}});
+    if (auto place = without_last_slashes(request)) {
+      call->empty(302, {{"Location", std::move(*place)}});
+    } else {
+      call->error(404, "Not Found");
+    }
     return;
   }
   const bool handled = handle_kernels(call, *path) || handle_sessions(call, *path) ||

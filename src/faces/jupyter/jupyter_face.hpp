@@ -19,7 +19,9 @@ namespace perijove {
 struct JupyterFaceOptions {
   std::string base_url = "/";  ///< Begins and ends with a slash; percent-encoded as in a URL.
   std::string token;           ///< Empty: everybody may do everything (--no-auth).
-  std::vector<std::string> allow_origins;  ///< Exact origins, or "*".
+  /// Origins as browsers send them, or "*" for any. Within one, a `*` stands for letters, digits,
+  /// dots and hyphens: "https://*.example.com", "http://localhost:*".
+  std::vector<std::string> allow_origins;
   bool allow_credentials = false;
   std::string allow_headers;   ///< Empty: the usual ones.
   std::string allow_methods;   ///< Empty: the usual ones.

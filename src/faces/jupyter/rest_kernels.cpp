@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "executor/session_isolation.hpp"
 #include "faces/jupyter/face_state.hpp"
 
 namespace perijove {
@@ -117,8 +118,8 @@ json kernel_model(const Kernel& kernel, bool extended) {
   if (extended) {
     model["perijove"] = {{"connection_file", summary.connection_file},
                          {"process", summary.process},
-                         {"work_dir", summary.work_dir},
-                         {"isolation", summary.isolation}};
+                         {"work_dir", summary.work_dir}};
+    model["perijove"].update(to_json(summary.isolation));
   }
   return model;
 }

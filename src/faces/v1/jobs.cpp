@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "executor/session_isolation.hpp"
 #include "faces/v1/event_stream.hpp"
 #include "faces/v1/v1_face.hpp"
 #include "protocol/json.hpp"
@@ -82,10 +83,11 @@ Result<std::optional<JobWork>> read_work(JsonFields& fields, const Result<WorkDi
 
 // Fields that make a session; a job that has one already has no use for them.
 std::vector<std::string> session_fields() {
-  std::vector<std::string> fields = {"kernel", "language",       "work_dir",
-                                     "labels", "idle_timeout_s", "max_lifetime_s",
-                                     "policy", "approval",       "retries"};
+  std::vector<std::string> fields = {"kernel",         "language",       "work_dir",   "labels",
+                                     "idle_timeout_s", "max_lifetime_s", "policy",     "approval",
+                                     "retries",        "config",         "kernel_spec"};
   fields.insert(fields.end(), kSessionPolicyFields.begin(), kSessionPolicyFields.end());
+  fields.insert(fields.end(), kIsolationFields.begin(), kIsolationFields.end());
   return fields;
 }
 

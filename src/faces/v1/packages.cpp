@@ -1,10 +1,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "code/python_scripts.hpp"
-#include "code/requirement.hpp"
+#include "executor/package_installation.hpp"
 #include "faces/v1/v1_face.hpp"
-#include "protocol/json.hpp"
 #include "protocol/json_fields.hpp"
 
 namespace perijove::v1 {
@@ -16,19 +14,12 @@ constexpr double kTimeoutDefaultSeconds = 600;
 constexpr double kTimeoutMaxSeconds = 86'400;
 constexpr std::size_t kPackagesMax = 200;
 
-// kPackagesScript's request, and how long it may take.
-struct Installation {
-  json request;
-  Duration timeout{};
-};
-
 std::optional<Installation> read_installation(const CallPtr& call) {
   const auto body = body_object(call);
   if (!body) return std::nullopt;
   JsonFields fields(*body, "packages request");
   fields.refuse_unknown({"install", "upgrade", "timeout_s"});
-  json texts = json::array();
-  json names = json::array();
+  Installation what;
   const json* const install = fields.find("install");
   if (install == nullptr || !install->is_array() || install->empty()) {
     fields.refuse("install", "must be an array of at least one package");
@@ -36,78 +27,44 @@ std::optional<Installation> read_installation(const CallPtr& call) {
     fields.refuse("install", "may be " + std::to_string(kPackagesMax) + " packages at most");
   } else {
     for (const json& each : *install) {
-      const auto read = parse_requirement(each.is_string() ? each.get<std::string>() : "");
-      if (!read) {
-        fields.refuse("install", "has something else in it: " + read.error().message);
-        break;
-      }
-      texts.push_back(read->text);
-      names.push_back(read->name);
+      what.packages.push_back(each.is_string() ? each.get<std::string>() : std::string());
     }
   }
-  const bool upgrade = fields.boolean("upgrade", false);
-  const double timeout = fields.number("timeout_s", kTimeoutDefaultSeconds, 1, kTimeoutMaxSeconds);
+  what.upgrade = fields.boolean("upgrade", false);
+  what.timeout = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(
+      fields.number("timeout_s", kTimeoutDefaultSeconds, 1, kTimeoutMaxSeconds)));
   if (fields.error()) {
     problem(call, *fields.error(), "validation_failed");
     return std::nullopt;
   }
-  return Installation{
-      .request = {{"install", texts}, {"names", names}, {"upgrade", upgrade}},
-      .timeout = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(timeout))};
-}
-
-CodeRequest to_code(const Installation& installation, const CodeRequest& defaults) {
-  CodeRequest request = defaults;
-  // A JSON string is a literal of Python, too. Its names live in a dictionary of their own.
-  request.blocks = {{.language = "python",
-                     .code = "(lambda b, n: (b.exec(" + dump_json(kPackagesScript) +
-                             ", n), n[\"install\"](" + dump_json(dump_json(installation.request)) +
-                             "))[1])(__import__(\"builtins\"), {\"__name__\": \"perijove\"})"}};
-  request.timeout = installation.timeout;
-  request.total_timeout = std::nullopt;
-  request.quiet_timeout = std::nullopt;
-  request.store_history = false;
-  request.capture_files = false;
-  request.interactive = false;
-  request.output = OutputPolicy();
-  return request;
-}
-
-// The last line of what was printed; nullopt when that is no answer.
-std::optional<json> answer_in(std::string_view text) {
-  while (text.ends_with('\n')) text.remove_suffix(1);
-  auto answer = parse_json(text.substr(text.rfind('\n') + 1));
-  if (!answer || !answer->is_object() || !answer->contains("installed")) return std::nullopt;
-  return *std::move(answer);
+  return what;
 }
 
 void tell(const CallPtr& call, const CodeResult& result) {
-  if (result.status == CodeStatus::ok) {
-    if (auto answer = answer_in(result.stdout_text)) {
-      (*answer)["execution_id"] = result.execution_id;
-      call->json(200, *answer);
-      return;
-    }
+  const auto installed = read_installed(result);
+  if (installed) {
+    call->json(200, *installed);
+    return;
   }
-  const std::string why = result.error ? result.error->message : result.note;
-  const std::string detail = "pip did not end in order" + (why.empty() ? "" : ": " + why);
-  switch (result.status) {
-    case CodeStatus::timeout:
-      problem(call, 504, "timeout", detail, "a longer timeout_s may help");
+  const Error& error = installed.error();
+  switch (error.code) {
+    case Code::deadline_exceeded:
+      problem(call, 504, "timeout", error.message, "a longer timeout_s may help");
       break;
-    case CodeStatus::cancelled:
-    case CodeStatus::interrupted:
-      problem(call, 409, "cancelled", detail);
+    case Code::aborted:
+      problem(call, error, "cancelled");
       break;
-    case CodeStatus::rejected:
-      problem(call, 501, "language_not_supported", detail);
+    case Code::permission_denied:
+      problem(call, error, "denied");
       break;
-    case CodeStatus::out_of_memory:
-    case CodeStatus::kernel_died:
-      problem(call, 503, "kernel_died", detail);
+    case Code::not_found:
+      problem(call, 501, "language_not_supported", error.message);
+      break;
+    case Code::unavailable:
+      problem(call, error, "kernel_died");
       break;
     default:
-      problem(call, 500, "internal", detail);
+      problem(call, error);
   }
 }
 
@@ -120,7 +77,13 @@ bool handle_packages(V1Face& face, const CallPtr& call, const PathParts& path) {
   if (!session) return true;
   const auto installation = read_installation(call);
   if (!installation) return true;
-  const auto execution = session->execute(to_code(*installation, session->options().defaults));
+  auto request = installation_request(*session, *installation);
+  if (!request) {
+    const bool denied = request.error().code == Code::permission_denied;
+    problem(call, request.error(), denied ? "denied" : "validation_failed");
+    return true;
+  }
+  const auto execution = session->execute(*std::move(request));
   if (!execution) {
     const bool busy = execution.error().code == Code::aborted;
     problem(call, execution.error(), busy ? "kernel_busy" : "");

@@ -1,7 +1,10 @@
 #include <nlohmann/json.hpp>
 
+#include "executor/executor_config.hpp"
+#include "executor/session_isolation.hpp"
 #include "faces/v1/v1_face.hpp"
 #include "protocol/environment.hpp"
+#include "protocol/json.hpp"
 #include "protocol/json_fields.hpp"
 
 namespace perijove::v1 {
@@ -99,22 +102,47 @@ void list(V1Face& face, const CallPtr& call) {
   call->json(200, {{"sessions", all}});
 }
 
+// A declarative configuration is fields under other names; those beside it come first.
+Result<json> fields_of(const json& given) {
+  const auto config = given.find("config");
+  if (config == given.end() || config->is_null()) return given;
+  auto fields = session_fields_of(*config);
+  if (!fields) return fields;
+  for (const auto& [name, value] : given.items()) {
+    if (name != "config") (*fields)[name] = value;
+  }
+  return fields;
+}
+
 }  // namespace
 
-Result<CodeSessionOptions> read_session_options(const json& body,
+Result<CodeSessionOptions> read_session_options(const json& given,
                                                 const SessionStoreOptions& defaults) {
+  const auto read_fields = fields_of(given);
+  if (!read_fields) return read_fields.error();
+  const json& body = *read_fields;
   CodeSessionOptions options;
+  options.config = dump_json(session_config(body));
   options.defaults = defaults.defaults;
   options.idle_timeout = defaults.idle_timeout;
   options.lifetime_max = defaults.lifetime_max;
   JsonFields fields(body, "session");
   std::vector<std::string> known = kSessionPolicyFields;
+  known.insert(known.end(), kIsolationFields.begin(), kIsolationFields.end());
   known.insert(known.end(), {"key", "kernel", "language", "work_dir", "env", "idle_timeout_s",
-                             "max_lifetime_s", "labels", "files"});
+                             "max_lifetime_s", "labels", "files", "kernel_spec"});
   known.insert(known.end(), std::begin(kRequestDefaults), std::end(kRequestDefaults));
   fields.refuse_unknown(known);
   options.key = fields.text("key");
   options.kernel = fields.text("kernel", fields.text("language"));
+  if (const json* const spec = fields.find("kernel_spec"); spec != nullptr && !spec->is_null()) {
+    if (!options.kernel.empty()) {
+      fields.refuse("kernel_spec", "takes the place of 'kernel' and 'language': leave those out");
+    }
+    auto read = parse_kernelspec("inline", "", dump_json(*spec));
+    if (!read) return read.error();
+    options.kernelspec = *std::move(read);
+  }
   options.work_dir = fields.text("work_dir");
   options.labels = fields.text_map("labels");
   read_seconds(fields, "idle_timeout_s", options.idle_timeout);
@@ -122,6 +150,7 @@ Result<CodeSessionOptions> read_session_options(const json& body,
   fields.text_map("files");  // written when the session is there
   read_session_policies(fields, options.policies);
   read_session_setup(fields, options.setup);
+  read_isolation(fields, options.isolation);
   if (options.policies.restricted && options.setup.needed()) {
     fields.refuse("mode", "restricted has no functions, requirements or virtual_env");
   }

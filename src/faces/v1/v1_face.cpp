@@ -19,8 +19,9 @@ void problem(const CallPtr& call, int status, std::string_view code, std::string
 }
 
 void problem(const CallPtr& call, const Error& error, std::string_view code) {
-  problem(call, http_status(error.code), code.empty() ? to_string(error.code) : code,
-          error.message);
+  // Not the 403 that Jupyter's clients know: these may try again when something has ended.
+  const int status = error.code == Code::resource_exhausted ? 429 : http_status(error.code);
+  problem(call, status, code.empty() ? to_string(error.code) : code, error.message);
 }
 
 std::shared_ptr<CodeSession> find_session(V1Face& face, const CallPtr& call,

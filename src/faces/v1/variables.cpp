@@ -1,7 +1,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "code/python_scripts.hpp"
+#include "executor/session_variables.hpp"
 #include "faces/v1/v1_face.hpp"
 #include "protocol/json.hpp"
 #include "protocol/json_fields.hpp"
@@ -11,46 +11,36 @@ namespace {
 
 using nlohmann::json;
 
-// kVariablesScript says what this is. A JSON string is a literal of Python, too.
-std::string expression_for(const json& request) {
-  return "(lambda b, n, u: (b.exec(" + dump_json(kVariablesScript) + ", n), n[\"answer\"](u, " +
-         dump_json(dump_json(request)) +
-         "))[1])(__import__(\"builtins\"), {\"__name__\": \"perijove\"}, (lambda: 0).__globals__)";
-}
-
-void helper_problem(const CallPtr& call, const json& error) {
-  const std::string type = json_text(error, "type");
-  const std::string message = json_text(error, "message");
-  if (type == "NameError") {
-    problem(call, 404, "variable_not_found", message);
-  } else {
-    problem(call, 400, "validation_failed", message.empty() ? type : message);
+std::string_view problem_code(Code code) {
+  switch (code) {
+    case Code::aborted:
+      return "kernel_busy";
+    case Code::deadline_exceeded:
+      return "timeout";
+    case Code::not_found:
+      return "variable_not_found";
+    case Code::invalid_argument:
+      return "validation_failed";
+    case Code::permission_denied:
+      return "denied";
+    case Code::unimplemented:
+      return "language_not_supported";
+    default:
+      return {};
   }
 }
 
 // Asks the session's kernel, and answers with what `tell` makes of an answer that is no error.
-void ask(const std::shared_ptr<CodeSession>& session, const CallPtr& call, const json& request,
+void ask(const std::shared_ptr<CodeSession>& session, const CallPtr& call, json request,
          std::function<json(json answer)> tell) {
-  session->evaluate(
-      "", expression_for(request), [call, tell = std::move(tell)](const Result<std::string>& text) {
-        if (!text) {
-          const Code code = text.error().code;
-          problem(call, text.error(),
-                  code == Code::aborted             ? "kernel_busy"
-                  : code == Code::deadline_exceeded ? "timeout"
-                                                    : "");
-          return;
-        }
-        auto answer = parse_json(*text);
-        if (!answer || !answer->is_object()) {
-          problem(call, 503, "unavailable",
-                  "the kernel's answer is not what it was asked for; is it an IPython?");
-        } else if (!answer->value("ok", false)) {
-          helper_problem(call, answer->value("error", json::object()));
-        } else {
-          call->json(200, tell(*std::move(answer)));
-        }
-      });
+  ask_about_variables(session, std::move(request),
+                      [call, tell = std::move(tell)](const Result<json>& answer) {
+                        if (answer) {
+                          call->json(200, tell(*answer));
+                        } else {
+                          problem(call, answer.error(), problem_code(answer.error().code));
+                        }
+                      });
 }
 
 // `?include=modules,functions,private`.
@@ -61,13 +51,6 @@ json included(const CallPtr& call) {
     if (has_token(wanted, kind)) include.push_back(kind);
   }
   return include;
-}
-
-void list(const std::shared_ptr<CodeSession>& session, const CallPtr& call) {
-  ask(session, call, {{"op", "list"}, {"include", included(call)}}, [](json answer) {
-    answer.erase("ok");
-    return answer;
-  });
 }
 
 json variable_of(const json& answer) { return answer.value("variable", json()); }
@@ -95,14 +78,12 @@ void evaluate(const std::shared_ptr<CodeSession>& session, const CallPtr& call) 
     return;
   }
   ask(session, call, {{"op", "evaluate"}, {"expressions", expressions}}, [](json answer) {
-    json results = json::object();
     for (auto& [name, result] : answer["results"].items()) {
       const bool ok = result.value("ok", false);
       result.erase("ok");
       result["status"] = ok ? "ok" : "error";
-      results[name] = std::move(result);
     }
-    return json{{"results", std::move(results)}};
+    return answer;
   });
 }
 
@@ -116,16 +97,11 @@ bool handle_variables(V1Face& face, const CallPtr& call, const PathParts& path) 
   if (!method_is(call, evaluates ? "POST" : named ? "GET,PUT" : "GET")) return true;
   const auto session = find_session(face, call, path);
   if (!session) return true;
-  if (session->language() != "python") {
-    problem(call, 501, "language_not_supported",
-            "variables are looked at in Python only; this session speaks " + session->language(),
-            "run code that prints them");
-    return true;
-  }
   if (evaluates) {
     evaluate(session, call);
   } else if (!named) {
-    list(session, call);
+    ask(session, call, {{"op", "list"}, {"include", included(call)}},
+        [](json answer) { return answer; });
   } else if (call->request().method == "PUT") {
     set(session, call, path[4]);
   } else {

@@ -491,6 +491,69 @@ TEST_F(ExecutorTest, LeavesNoThreadNoDescriptorAndNoChild) {
   EXPECT_EQ(threads, 0u);
 }
 
+TEST_F(ExecutorTest, ShowsAndSetsVariables) {
+  if (!std::filesystem::exists(std::string(kSystemKernels) + "/python3")) {
+    GTEST_SKIP() << "no Python kernel in " << kSystemKernels;
+  }
+  Executor executor = start(options("python3"));
+  run(executor, "import os\nrows = [1, 2]\n_hidden = 1");
+  ASSERT_TRUE(executor.set_variable("limit", R"({"low": 1.5})"));
+  const auto variables = executor.variables();
+  ASSERT_TRUE(variables) << variables.error();
+  ASSERT_EQ(variables->size(), 2u);
+  EXPECT_EQ((*variables)[0].name, "rows");
+  EXPECT_EQ((*variables)[0].type, "list");
+  EXPECT_EQ((*variables)[0].preview, "[1, 2]");
+  EXPECT_EQ((*variables)[1].name, "limit");
+  const auto sum = executor.evaluate("sum(rows) + limit['low']");
+  ASSERT_TRUE(sum) << sum.error();
+  EXPECT_EQ(sum->type, "float");
+  EXPECT_EQ(sum->json, "4.5");
+  EXPECT_EQ(run(executor, "print(len(In))").output, "3\n") << "looking leaves no trace";
+
+  const auto wrong = executor.evaluate("nowhere");
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code, Code::invalid_argument);
+  EXPECT_THAT(wrong.error().message, HasSubstr("NameError"));
+  EXPECT_EQ(executor.set_variable("class", "1").error().code, Code::invalid_argument);
+  EXPECT_EQ(executor.set_variable("x", "not JSON").error().code, Code::invalid_argument);
+}
+
+TEST_F(ExecutorTest, HasNoVariablesOfOtherLanguagesNorWhileCodeRuns) {
+  Executor executor = start(options());
+  EXPECT_EQ(executor.variables().error().code, Code::unimplemented);
+  EXPECT_EQ(executor.evaluate("1").error().code, Code::unimplemented);
+}
+
+TEST_F(ExecutorTest, InstallsNothingThatIsNoPackage) {
+  Executor executor = start(options());
+  const auto installed = executor.install({"rich", "--index-url=http://127.0.0.1:9/"});
+  ASSERT_FALSE(installed);
+  EXPECT_EQ(installed.error().code, Code::invalid_argument);
+}
+
+TEST_F(ExecutorTest, SaysWhichIsolationsThereAre) {
+  ExecutorOptions options = this->options();
+  options.isolation = "none";
+  Executor plain = start(options);
+  EXPECT_EQ(run(plain, "print 1").status, CodeStatus::ok);
+  options.isolation = "cardboard";
+  const auto executor = Executor::start(options);
+  ASSERT_FALSE(executor);
+  EXPECT_EQ(executor.error().code, Code::invalid_argument);
+  EXPECT_THAT(executor.error().message, HasSubstr("cardboard"));
+}
+
+TEST_F(ExecutorTest, FormatsAResultForItsReader) {
+  Executor executor = start(options());
+  const CodeResult result = run(executor, "print 5");
+  EXPECT_EQ(*format_result("exitcode", result),
+            "exitcode: 0 (execution succeeded)\nCode output: 5\n");
+  const auto unknown = format_result("exitcod", result);
+  ASSERT_FALSE(unknown);
+  EXPECT_THAT(unknown.error().message, HasSubstr("did you mean 'exitcode'?"));
+}
+
 TEST(PublicFunctions, AreInTheLibrary) {
   EXPECT_EQ(to_string(Code::not_found), "not_found");
   EXPECT_EQ(http_status(Code::not_found), 404);

@@ -33,8 +33,27 @@ TEST(ServerFile, IsFoundWhileItLivesAndBelongsToItsUser) {
 TEST(ServerFile, OfAProcessThatIsGoneIsRemoved) {
   const TempDir base;
   // No process can have a number beyond the system's limit.
-  base.write("servers/4194304.json", R"({"pid": 4194304, "url": "http://x/", "token": ""})");
+  base.write("servers/4194304.json",
+             R"({"pid": 4194304, "start_time": "1", "url": "http://x/", "token": ""})");
   EXPECT_TRUE(find_servers(base.str()).empty());
+  EXPECT_FALSE(std::filesystem::exists(base.path() / "servers/4194304.json"));
+}
+
+TEST(ServerFile, OfAProcessWhoseNumberIsAnothersNowIsRemoved) {
+  const TempDir base;
+  const std::string name = "servers/" + std::to_string(::getppid()) + ".json";
+  base.write(name, R"({"pid": )" + std::to_string(::getppid()) +
+                       R"(, "start_time": "1", "url": "http://x/", "token": ""})");
+  EXPECT_TRUE(find_servers(base.str()).empty());
+  EXPECT_FALSE(std::filesystem::exists(base.path() / name));
+}
+
+TEST(ServerFile, OfAGatewayThatWasKilledIsRemovedByTheNext) {
+  const TempDir base;
+  base.write("servers/4194304.json",
+             R"({"pid": 4194304, "start_time": "1", "url": "http://x/", "token": ""})");
+  const auto file = ServerFile::write(base.str(), "http://127.0.0.1:1/", "");
+  ASSERT_TRUE(file) << file.error();
   EXPECT_FALSE(std::filesystem::exists(base.path() / "servers/4194304.json"));
 }
 

@@ -80,6 +80,8 @@ TEST(ResultJson, HasTheShapeThatAnswersPromise) {
     "timing": {"queued_ms": 3, "exec_ms": 15, "total_ms": 18},
     "state": {"kernel": "idle", "kept": true, "generation": 1, "restarted": false,
               "cached": false},
+    "statistics": {"success": false, "execution_s": 0.015, "timeout_s": null,
+                   "memory_limit_bytes": null, "cpu_limit": null, "profile": null},
     "warnings": [{"message": "backend local has no isolation"}],
     "note": null})");
   expected["error"] = expected_error;

@@ -16,6 +16,7 @@ constexpr const char* kKey = "secret";
 constexpr SignedParts kParts = {R"({"msg_id":"1"})", "{}", "{}", R"({"a":1})"};
 
 using Frames = std::vector<std::string>;
+using SlowSubscriber = KernelChannels::SlowSubscriber;
 
 // The kernel's side: sockets of libzmq that say whatever a test wants them to say.
 class ChannelsTest : public ::testing::Test {
@@ -34,6 +35,7 @@ class ChannelsTest : public ::testing::Test {
          .control = endpoint(control_),
          .key = kKey,
          .signature_scheme = "hmac-sha256"},
+        SlowSubscriber::lose,
         {.on_message = [this](MessagePtr message) { received_.push_back(std::move(message)); },
          .on_turn_end = [] {}});
     EXPECT_TRUE(opened) << opened.error();
@@ -223,13 +225,13 @@ TEST(KernelChannels, CannotBeOpenedWithoutAKeyOrWithAnUnknownScheme) {
                          .control = "ipc:///nowhere/4",
                          .key = "",
                          .signature_scheme = "hmac-sha256"};
-  EXPECT_FALSE(KernelChannels::open(shard, endpoints, {}));
+  EXPECT_FALSE(KernelChannels::open(shard, endpoints, SlowSubscriber::lose, {}));
   endpoints.key = kKey;
   endpoints.signature_scheme = "hmac-none";
-  EXPECT_FALSE(KernelChannels::open(shard, endpoints, {}));
+  EXPECT_FALSE(KernelChannels::open(shard, endpoints, SlowSubscriber::lose, {}));
   endpoints.signature_scheme = "hmac-sha256";
   endpoints.control = "nonsense";
-  EXPECT_FALSE(KernelChannels::open(shard, endpoints, {}));
+  EXPECT_FALSE(KernelChannels::open(shard, endpoints, SlowSubscriber::lose, {}));
 }
 
 }  // namespace

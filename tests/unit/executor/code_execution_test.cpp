@@ -10,6 +10,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 using CodeExecutionTest = SessionTest;
@@ -129,7 +130,19 @@ TEST_F(CodeExecutionTest, GivesSmallImagesInlineWhenAsked) {
   EXPECT_THAT(result.blocks[0].results[1].inline_data, IsEmpty()) << "HTML is always a file";
   EXPECT_THAT(result.output_files, SizeIs(2));
   request.output.inline_image_bytes_max = result.output_files[0].size_bytes - 1;
-  EXPECT_THAT(run(request).blocks[0].results[0].inline_data, IsEmpty());
+  const CodeResult large = run(request);
+  EXPECT_THAT(large.blocks[0].results[0].inline_data, IsEmpty());
+  EXPECT_THAT(large.blocks[0].results[0].not_inline.at("image/png"), HasSubstr("bytes"));
+}
+
+TEST_F(CodeExecutionTest, ImagesOfMorePixelsThanAModelTakesAreFilesAndSayWhy) {
+  CodeRequest request = this->request("png");
+  request.output.images = ImagePolicy::in_line;
+  request.output.inline_image_pixels_max = 0;
+  const CodeResult result = run(request);
+  EXPECT_THAT(result.blocks[0].results[0].inline_data, IsEmpty());
+  EXPECT_THAT(result.blocks[0].results[0].not_inline.at("image/png"), HasSubstr("1x1 pixels"));
+  EXPECT_THAT(result.output_files, SizeIs(1));
 }
 
 TEST_F(CodeExecutionTest, DropsImagesWhenAskedAndKeepsTheirText) {
@@ -155,6 +168,75 @@ TEST_F(CodeExecutionTest, HonoursUpdatesAndClearedOutput) {
   const CodeResult result = run("display-id a one\nupdate-display a two\nprint x");
   EXPECT_EQ(result.output, "two\nx\n");
   EXPECT_EQ(run("print gone\nclear\nprint here").output, "here\n");
+}
+
+TEST_F(CodeExecutionTest, TellsUpdatesAndClearsAsTheyCome) {
+  const auto execution = begin("display-id a one\nsleep 0.1\nupdate-display a two\nprint x\nclear");
+  const CodeResult result = wait(execution);
+  EXPECT_EQ(result.output, "");
+  EXPECT_THAT(result.blocks[0].results, IsEmpty());
+  EXPECT_THAT(types_of(*execution), ElementsAre("started", "display", "stdout", "update_display",
+                                                "clear", "block_done", "done"));
+  const nlohmann::json display = events_of(*execution, "display")[0];
+  EXPECT_EQ(display["display_id"], "a");
+  EXPECT_EQ(display["text"], "one");
+  const nlohmann::json update = events_of(*execution, "update_display")[0];
+  EXPECT_EQ(update["display_id"], "a");
+  EXPECT_EQ(update["text"], "two");
+  EXPECT_EQ(events_of(*execution, "clear")[0]["wait"], false);
+}
+
+TEST_F(CodeExecutionTest, SoonestUpdatesOfOneDisplayAreToldTogether) {
+  std::string code = "display-id a 0\n";
+  for (int i = 1; i <= 500; ++i) code += "update-display a " + std::to_string(i) + "\n";
+  const auto execution = begin(code);
+  const CodeResult result = wait(execution);
+  EXPECT_EQ(result.output, "500\n");
+  const nlohmann::json updates = events_of(*execution, "update_display");
+  ASSERT_THAT(updates, Not(IsEmpty()));
+  EXPECT_EQ(updates.back()["text"], "500") << "the last is never left out";
+}
+
+TEST_F(CodeExecutionTest, TheFileOfADisplayFollowsItsUpdates) {
+  const std::string html = R"({"data": {"text/html": "<b>TEXT</b>"}, "metadata": {}, )"
+                           R"("transient": {"display_id": "a"}})";
+  const auto publish = [&](const std::string& type, const std::string& text) {
+    return "publish " + type + " " + std::string(html).replace(html.find("TEXT"), 4, text);
+  };
+  const CodeResult first =
+      run(publish("display_data", "one") + "\n" + publish("update_display_data", "two"));
+  ASSERT_THAT(first.output_files, SizeIs(1));
+  const std::string path = first.output_files[0].path;
+  EXPECT_EQ(*session().directory().read(path), "<b>two</b>");
+
+  // Of an earlier execution, and of an earlier block of the same.
+  const auto later = begin(publish("update_display_data", "three"));
+  const CodeResult second = wait(later);
+  EXPECT_EQ(*session().directory().read(path), "<b>three</b>");
+  ASSERT_THAT(second.output_files, SizeIs(1));
+  EXPECT_EQ(second.output_files[0].path, path);
+  EXPECT_EQ(second.output_files[0].source, OutputFile::Source::display);
+  EXPECT_FALSE(second.output_files[0].created);
+  const nlohmann::json update = events_of(*later, "update_display")[0];
+  EXPECT_EQ(update["mimes"]["text/html"]["file"], path);
+
+  CodeRequest both = request(publish("display_data", "four"));
+  both.blocks.push_back({.code = publish("update_display_data", "fifth")});
+  const CodeResult third = run(both);
+  ASSERT_THAT(third.output_files, SizeIs(2)) << "the earlier one, and its own";
+  EXPECT_EQ(third.output_files[0].path, path);
+  EXPECT_FALSE(third.output_files[0].created);
+  EXPECT_TRUE(third.output_files[1].created);
+  EXPECT_EQ(third.output_files[1].size_bytes, 12u) << "as it is after the update";
+  EXPECT_EQ(*session().directory().read(path), "<b>fifth</b>");
+}
+
+TEST_F(CodeExecutionTest, FilesOfClearedDisplaysAreRemoved) {
+  const CodeResult result = run("print x\nhtml <b>b</b>\nclear\nhtml <i>i</i>");
+  ASSERT_THAT(result.output_files, SizeIs(1));
+  EXPECT_EQ(result.output_files[0].path, "outputs/0001-001-00.html");
+  EXPECT_FALSE(session().directory().stat("outputs/0001-001-01.html"));
+  EXPECT_EQ(*session().directory().read("outputs/0001-001-00.html"), "<i>i</i>");
 }
 
 TEST_F(CodeExecutionTest, ASilentExecutionLeavesNoTrace) {

@@ -102,7 +102,7 @@ TEST(SessionPolicies, LimitsGoOverThoseOfTheProfile) {
       read_session({{"profile", "simple"}, {"limits", {{"memory_bytes", 1 << 30}}}});
   ASSERT_TRUE(policies) << policies.error();
   EXPECT_EQ(policies->limits.memory_bytes_max, std::uint64_t{1} << 30);
-  EXPECT_EQ(policies->limits.processors_max, 1U);
+  EXPECT_EQ(policies->limits.processors_max, 0.5);
   EXPECT_FALSE(policies->limits.cpu_time_max);
 }
 

@@ -35,7 +35,7 @@ class SessionTest : public ::testing::Test {
     auto runtime_dir = RuntimeDir::create(temp_.str() + "/run");
     ASSERT_TRUE(runtime_dir) << runtime_dir.error();
     runtime_dir_.emplace(*std::move(runtime_dir));
-    provisioner_ = make_local_provisioner(*runtime_dir_);
+    provisioners_.add(make_local_provisioner(*runtime_dir_));
     kernelspecs_.emplace(std::vector<std::string>{temp_.str() + "/kernels"});
     RegistryOptions options;
     options.kernel.journal_directory = temp_.str();
@@ -46,7 +46,7 @@ class SessionTest : public ::testing::Test {
                            {"LANG", "C.UTF-8"},
                            {"INHERITED", "from the session"}};
     options.inherited_env = {"INHERITED"};
-    registry_.emplace(shard_, *provisioner_, *kernelspecs_, std::move(options));
+    registry_.emplace(shard_, provisioners_, *kernelspecs_, std::move(options));
   }
 
   void TearDown() override {
@@ -165,7 +165,7 @@ class SessionTest : public ::testing::Test {
   int ends_ = 0;
   std::optional<RuntimeDir> runtime_dir_;
   Shard shard_;
-  std::unique_ptr<Provisioner> provisioner_;
+  Provisioners provisioners_{IsolationPolicy()};
   std::optional<Kernelspecs> kernelspecs_;
   std::optional<KernelRegistry> registry_;
   std::shared_ptr<CodeSession> session_;

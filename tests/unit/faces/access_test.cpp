@@ -127,6 +127,33 @@ TEST(AccessOrigin, WithoutATokenMustBeOurOwnOrAllowed) {
   }
 }
 
+TEST(AccessOrigin, MayBeAnyOfAPattern) {
+  JupyterFaceOptions options;
+  options.allow_origins = {"https://*.lab.example", "http://localhost:*", "http://a*.b*.example"};
+  const auto from = [&](const std::string& origin) {
+    return status(options, request({{"Host", "127.0.0.1:8888"}, {"Origin", origin}}));
+  };
+  for (const char* allowed : {"https://one.lab.example", "https://x.y-2.lab.example",
+                              "http://localhost:3000", "http://ax.bx.example"}) {
+    EXPECT_EQ(from(allowed), 0) << allowed;
+  }
+  for (const char* foreign :
+       {"https://lab.example", "https://.lab.example.evil", "https://one.lab.example.evil",
+        "https://one.lab.example:444", "http://one.lab.example", "https://onelab.example",
+        "https://evil/.lab.example", "https://evil:1.lab.example", "https://x@y.lab.example",
+        "https://evil%2f.lab.example", "https://*.lab.example", "http://localhost",
+        "http://localhost:", "http://localhost:1/", "http://a.b.example", "null", "*"}) {
+    EXPECT_EQ(from(foreign), 403) << foreign;
+  }
+}
+
+TEST(AccessOrigin, ThatIsEndlessIsRefusedAtOnce) {
+  JupyterFaceOptions options;
+  options.allow_origins = {"http://*-*-*-*-*-*-*.example"};
+  const std::string origin = "http://" + std::string(60'000, '-') + ".evil";
+  EXPECT_EQ(status(options, request({{"Host", "localhost"}, {"Origin", origin}})), 403);
+}
+
 TEST(AccessOrigin, OfASandboxedPageIsForeignEvenWithoutAHost) {
   EXPECT_EQ(status({}, request({{"Origin", "null"}})), 403);
   EXPECT_EQ(status({}, request({{"Origin", "null"}, {"Host", ""}})), 403);

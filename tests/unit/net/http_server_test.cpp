@@ -1,3 +1,5 @@
+#include <poll.h>
+
 #include "net/http_server.hpp"
 
 #include <algorithm>
@@ -249,6 +251,78 @@ TEST_F(HttpServerTest, ClosedConnectionsLeaveNoDescriptor) {
   EXPECT_FALSE(grown());
 }
 
+// ---- clients that take their time ----
+
+class ImpatientServerTest : public ServerTest {
+ protected:
+  static constexpr auto kTime = std::chrono::milliseconds(200);
+  static constexpr auto kNever = std::chrono::hours(1);
+  ImpatientServerTest(Duration request_time_max, Duration idle_time_max)
+      : ServerTest([this](std::shared_ptr<HttpExchange> exchange) { held_ = std::move(exchange); },
+                   {.body_bytes_max = kBodyBytesMax,
+                    .request_time_max = request_time_max,
+                    .idle_time_max = idle_time_max}) {}
+  void cleanup() override { held_.reset(); }
+
+  /// The request that the server waits to have answered.
+  std::shared_ptr<HttpExchange> take_held() {
+    const TimePoint end = Clock::now() + std::chrono::seconds(30);
+    while (Clock::now() < end) {
+      if (auto taken = on_shard([this] { return std::exchange(held_, nullptr); })) return taken;
+    }
+    throw std::runtime_error("no request came");
+  }
+
+  std::shared_ptr<HttpExchange> held_;
+};
+
+struct SlowRequestTest : ImpatientServerTest {
+  SlowRequestTest() : ImpatientServerTest(kTime, kNever) {}
+};
+
+struct SlowClientTest : ImpatientServerTest {
+  SlowClientTest() : ImpatientServerTest(kNever, kTime) {}
+};
+
+TEST_F(SlowRequestTest, IsCutOffHoweverManyBytesStillCome) {
+  for (const char* request :
+       {"GET /x HTTP/1.1\r\nX: ", "POST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n"}) {
+    const TimePoint begun = Clock::now();
+    TcpClient client(port_);
+    client.send(request);
+    while (client.send("x")) ::poll(nullptr, 0, /*milliseconds=*/1);
+    EXPECT_GE(Clock::now() - begun, kTime);
+  }
+}
+
+TEST_F(SlowRequestTest, ThatIsNotBegunIsNoReasonToCloseAConnection) {
+  TcpClient resting(port_);
+  TcpClient slow(port_);
+  slow.send("G");
+  EXPECT_EQ(slow.read_to_end(), "");  // by now the other one has rested as long
+  resting.send(get("/x"));
+  on_shard([held = take_held()]() mutable { held.reset(); });
+  EXPECT_EQ(read_response(resting).status, 500);
+}
+
+TEST_F(SlowClientTest, IsCutOffWhenItAsksNothing) {
+  const TimePoint begun = Clock::now();
+  TcpClient client(port_);
+  EXPECT_EQ(client.read_to_end(), "");
+  EXPECT_GE(Clock::now() - begun, kTime);
+}
+
+TEST_F(SlowClientTest, IsWaitedForWhileItWaitsItself) {
+  TcpClient waiting(port_);
+  waiting.send(get("/x"));
+  TcpClient resting(port_);
+  EXPECT_EQ(resting.read_to_end(), "");
+  on_shard([held = take_held()]() mutable {
+    std::exchange(held, nullptr)->respond({.status = 200, .headers = {}, .body = "at last"});
+  });
+  EXPECT_EQ(read_response(waiting).body, "at last");
+}
+
 // ---- listening ----
 
 TEST_F(HttpServerTest, SaysThatAPortIsTaken) {
@@ -268,6 +342,15 @@ TEST_F(HttpServerTest, RefusesWhatIsNoAddress) {
   });
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::invalid_argument);
+}
+
+TEST_F(HttpServerTest, SaysThatAnAddressIsAnotherMachines) {
+  const auto refused = on_shard([this] {
+    HttpServer other(shard_, {.body_bytes_max = 1}, [](auto) {});
+    return other.listen("203.0.113.1", 0);  // kept for documentation (RFC 5737)
+  });
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("--ip 0.0.0.0"));
 }
 
 TEST_F(HttpServerTest, AcceptsNoMoreWhenToldSoAndEndsWhatIsOpenAtTheNextAnswer) {

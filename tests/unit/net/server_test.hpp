@@ -21,7 +21,8 @@ constexpr std::uint64_t kBodyBytesMax = 100'000;
 /// is the test's, or answers with the method, path and body of each request.
 class ServerTest : public ::testing::Test {
  protected:
-  explicit ServerTest(HttpHandler handler = nullptr) {
+  explicit ServerTest(HttpHandler handler = nullptr,
+                      HttpServer::Options options = {.body_bytes_max = kBodyBytesMax}) {
     if (!handler) {
       handler = [](std::shared_ptr<HttpExchange> exchange) {
         const HttpRequest& request = exchange->request();
@@ -30,8 +31,7 @@ class ServerTest : public ::testing::Test {
                            .body = request.method + ' ' + request.path + ' ' + request.body});
       };
     }
-    server_.emplace(shard_, HttpServer::Options{.body_bytes_max = kBodyBytesMax},
-                    std::move(handler));
+    server_.emplace(shard_, options, std::move(handler));
     const auto port = server_->listen("127.0.0.1", 0);
     EXPECT_TRUE(port) << port.error();
     port_ = *port;

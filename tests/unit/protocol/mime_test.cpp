@@ -135,6 +135,17 @@ TEST(ImageSize, ReadsPngJpegAndGif) {
   EXPECT_EQ(image_size(std::string("GIF89a\x80\x02\xe0\x01", 10)), (ImageSize{640, 480}));
 }
 
+TEST(ImageSize, ReadsTheThreeKindsOfWebp) {
+  const std::string riff("RIFF\0\0\0\0WEBP", 12);
+  const std::string lossy("VP8 \0\0\0\0...\x9d\x01\x2a\x80\x02\xe0\x01", 18);
+  const std::string lossless("VP8L\0\0\0\0\x2f\x7f\xc2\x77\0.....", 18);  // 639 | 479 << 14
+  const std::string extended("VP8X\x0a\0\0\0\0\0\0\0\x7f\x02\0\xdf\x01\0", 18);
+  for (const std::string& kind : {lossy, lossless, extended}) {
+    EXPECT_EQ(image_size(riff + kind), (ImageSize{640, 480})) << kind;
+    EXPECT_EQ(image_size((riff + kind).substr(0, 29)), std::nullopt) << kind;
+  }
+}
+
 TEST(ImageSize, RefusesEveryCutFile) {
   for (const std::string& file : {png(), kJpeg, std::string("GIF89a\x80\x02\xe0\x01", 10)}) {
     for (std::size_t length = 0; length < file.size(); ++length) {

@@ -115,8 +115,7 @@ class LocalProvisionerTest : public ::testing::Test {
 };
 
 TEST_F(LocalProvisionerTest, PromisesNoIsolation) {
-  EXPECT_EQ(provisioner_->name(), "local");
-  EXPECT_EQ(provisioner_->isolation(), "none");
+  EXPECT_EQ(provisioner_->kind(), "none");
 }
 
 TEST_F(LocalProvisionerTest, TellsOutputAndEnd) {

@@ -1,0 +1,14 @@
+# What Python kernels in containers need (`perijove serve --isolation docker`). No user is made:
+# the gateway says which one a kernel runs as. Packages for all kernels belong here.
+#
+#   docker build -t perijove-kernels -f docker/kernels.Dockerfile .
+#
+# scripts/images makes the same without a registry.
+FROM debian:bookworm-slim
+
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends python3-ipykernel \
+ && rm -rf /var/lib/apt/lists/*
+
+ENV LANG=C.UTF-8
+WORKDIR /workspace

@@ -1,0 +1,102 @@
+#include "engine/provisioners.hpp"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <string_view>
+
+#include "base/suggest.hpp"
+
+namespace perijove {
+namespace {
+
+namespace fs = std::filesystem;
+
+// From the weakest to the strongest; what is not listed counts as the weakest.
+constexpr std::array<std::string_view, 4> kByStrength = {"none", "sandbox", "docker", "kubernetes"};
+
+std::size_t strength(std::string_view kind) {
+  const auto found = std::find(kByStrength.begin(), kByStrength.end(), kind);
+  return found == kByStrength.end() ? 0 : static_cast<std::size_t>(found - kByStrength.begin());
+}
+
+// Symbolic links resolved as far as the path exists: the mount would follow them.
+bool lies_below(const std::string& path, const std::string& root) {
+  std::error_code error;
+  const fs::path real = fs::weakly_canonical(path, error);
+  if (error) return false;
+  const fs::path real_root = fs::weakly_canonical(root, error);
+  if (error) return false;
+  const fs::path relative = real.lexically_relative(real_root);
+  return !relative.empty() && *relative.begin() != "..";
+}
+
+}  // namespace
+
+void Provisioners::add(std::unique_ptr<Provisioner> provisioner) {
+  provisioners_.push_back(std::move(provisioner));
+  std::stable_sort(provisioners_.begin(), provisioners_.end(), [](const auto& a, const auto& b) {
+    return strength(a->kind()) < strength(b->kind());
+  });
+}
+
+std::vector<std::string> Provisioners::kinds() const {
+  std::vector<std::string> kinds;
+  for (const auto& each : provisioners_) kinds.emplace_back(each->kind());
+  return kinds;
+}
+
+Result<Provisioner*> Provisioners::find(const std::string& kind) const {
+  for (const auto& each : provisioners_) {
+    if (each->kind() == kind) return each.get();
+  }
+  std::string known;
+  for (const std::string& each : kinds()) known += (known.empty() ? "" : ", ") + each;
+  const std::string hint = did_you_mean(kind, kinds());
+  return Error{Code::invalid_argument, "there is no isolation '" + kind + "'; " +
+                                           (hint.empty() ? "" : hint + "; ") + "known are: " + known};
+}
+
+Result<Provisioner*> Provisioners::choose(IsolationRequest& request, const Kernelspec& spec) const {
+  if (request.kind.empty()) {
+    const std::string own = kernelspec_setting(spec, "isolation");
+    request.kind = strength(own) > strength(policy_.default_kind) ? own : policy_.default_kind;
+  }
+  const auto provisioner = find(request.kind);
+  if (!provisioner) return provisioner.error();
+  if (const auto allowed = allow(request, **provisioner); !allowed) return allowed.error();
+  if (const auto checked = (*provisioner)->check(request); !checked) return checked.error();
+  return *provisioner;
+}
+
+Result<void> Provisioners::allow(const IsolationRequest& request,
+                                 const Provisioner& provisioner) const {
+  if (strength(policy_.default_kind) == 0) return {};
+  if (strength(provisioner.kind()) < strength(policy_.default_kind)) {
+    return Error{Code::permission_denied,
+                 "isolation '" + request.kind + "' is weaker than '" + policy_.default_kind +
+                     "', which this gateway was started with (--isolation)"};
+  }
+  if (!request.network.empty() && request.network != "none" &&
+      std::find(policy_.networks.begin(), policy_.networks.end(), request.network) ==
+          policy_.networks.end()) {
+    return Error{Code::permission_denied,
+                 "network '" + request.network +
+                     "' is not allowed; whoever runs the gateway can allow it with "
+                     "--isolation-networks"};
+  }
+  for (const Mount& mount : request.mounts) {
+    const bool below = std::any_of(
+        policy_.mount_roots.begin(), policy_.mount_roots.end(),
+        [&mount](const std::string& root) { return lies_below(mount.source, root); });
+    if (!below) {
+      return Error{Code::permission_denied,
+                   "mount '" + mount.source +
+                       "' is not below a directory that this gateway lends; whoever runs it can "
+                       "name some with --isolation-mounts"};
+    }
+  }
+  return {};
+}
+
+}  // namespace perijove

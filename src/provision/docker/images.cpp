@@ -1,0 +1,184 @@
+#include "provision/docker/images.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "protocol/json.hpp"
+#include "protocol/json_fields.hpp"
+#include "protocol/sha256.hpp"
+#include "protocol/tar.hpp"
+#include "provision/docker/events.hpp"
+
+namespace perijove::docker {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto kProgressEvery = std::chrono::seconds(1);
+constexpr double kMegabyte = 1e6;
+
+// What a pull or build tells, line by line: an error comes with status 200.
+class Progress {
+ public:
+  Progress(std::string what, OnProgress on_progress)
+      : what_(std::move(what)), on_progress_(std::move(on_progress)) {}
+
+  void feed(std::string_view bytes) {
+    lines_.feed(bytes, [this](std::string_view line) { read(line); });
+  }
+  const std::string& failure() const { return failure_; }
+
+ private:
+  void read(std::string_view line) {
+    const auto message = parse_json(line);
+    if (!message || !message->is_object()) return;
+    if (const std::string error = json_text(*message, "error"); !error.empty()) failure_ = error;
+    if (const std::string text = json_text(*message, "stream"); !text.empty()) on_progress_(text);
+    const auto detail = message->find("progressDetail");
+    if (detail == message->end() || !detail->is_object()) return;
+    const auto number = [&](const char* name) {
+      const auto found = detail->find(name);
+      return found != detail->end() && found->is_number() ? found->get<double>() : 0.0;
+    };
+    if (number("total") <= 0) return;
+    layers_[json_text(*message, "id")] = {number("current"), number("total")};
+    const TimePoint now = Clock::now();
+    if (now - told_ < kProgressEvery) return;
+    told_ = now;
+    double current = 0, total = 0;
+    for (const auto& [id, bytes] : layers_) {
+      current += bytes.first;
+      total += bytes.second;
+    }
+    on_progress_(what_ + ": " + std::to_string(static_cast<long>(current / kMegabyte)) + " of " +
+                 std::to_string(static_cast<long>(total / kMegabyte)) + " MB\n");
+  }
+
+  std::string what_;
+  OnProgress on_progress_;
+  JsonLines lines_;
+  std::map<std::string, std::pair<double, double>> layers_;
+  TimePoint told_;
+  std::string failure_;
+};
+
+// A tar of the directory's files, in the order of their names.
+Result<std::string> pack(const std::string& directory) {
+  std::error_code error;
+  std::vector<fs::path> paths;
+  for (fs::recursive_directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->is_symlink()) continue;
+    if (entry->is_directory() || entry->is_regular_file()) paths.push_back(entry->path());
+  }
+  if (error) {
+    return Error{Code::not_found, "cannot read build_path '" + directory + "': " + error.message()};
+  }
+  std::sort(paths.begin(), paths.end());
+  if (std::find(paths.begin(), paths.end(), fs::path(directory) / "Dockerfile") == paths.end()) {
+    return Error{Code::not_found, "build_path '" + directory + "' has no file 'Dockerfile'"};
+  }
+  std::string tar;
+  for (const fs::path& path : paths) {
+    TarEntry entry;
+    entry.path = path.lexically_relative(directory);
+    entry.is_directory = fs::is_directory(path);
+    entry.mode = static_cast<std::uint32_t>(fs::status(path).permissions()) & 0777;
+    std::string bytes;
+    if (!entry.is_directory) {
+      std::ifstream file(path, std::ios::binary);
+      bytes.assign(std::istreambuf_iterator<char>(file), {});
+      if (!file && !file.eof()) {
+        return Error{Code::unavailable, "cannot read '" + path.string() + "'"};
+      }
+    }
+    entry.size_bytes = bytes.size();
+    if (tar.size() + bytes.size() > kBuildBytesMax) {
+      return Error{Code::resource_exhausted,
+                   "build_path '" + directory + "' holds more than " +
+                       std::to_string(kBuildBytesMax / (1024 * 1024)) +
+                       " MiB; keep what the image does not need elsewhere"};
+    }
+    tar += tar_header(entry);
+    tar += bytes;
+    tar.append(tar_padding(bytes.size()), '\0');
+  }
+  tar.append(kTarEndBytes, '\0');
+  return tar;
+}
+
+std::shared_ptr<void> follow(const std::shared_ptr<Engine>& engine, EngineCall call,
+                             std::string what, OnProgress on_progress,
+                             std::function<void(Result<void>)> done) {
+  auto progress = std::make_shared<Progress>(what, std::move(on_progress));
+  call.timeout = std::chrono::minutes(10);  // without a word of progress
+  EngineStream functions;
+  functions.on_bytes = [progress](std::string_view bytes) { progress->feed(bytes); };
+  return engine->stream(
+      std::move(call), std::move(functions),
+      [progress, what = std::move(what), done = std::move(done)](const Result<std::string>& end) {
+        if (!end) {
+          done(Error{end.error().code, what + " failed: " + end.error().message});
+        } else if (!progress->failure().empty()) {
+          done(Error{Code::failed_precondition, what + " failed: Docker: " + progress->failure()});
+        } else {
+          done({});
+        }
+      });
+}
+
+}  // namespace
+
+ImageReference split_image(std::string_view image) {
+  if (const std::size_t at = image.find('@'); at != image.npos) {
+    return {std::string(image.substr(0, at)), std::string(image.substr(at + 1))};
+  }
+  const std::size_t slash = image.rfind('/');
+  const std::size_t colon = image.rfind(':');
+  const bool tagged = colon != image.npos && (slash == image.npos || colon > slash);
+  if (!tagged) return {std::string(image), "latest"};
+  return {std::string(image.substr(0, colon)), std::string(image.substr(colon + 1))};
+}
+
+std::shared_ptr<void> pull_image(const std::shared_ptr<Engine>& engine, const std::string& image,
+                                 OnProgress on_progress, std::function<void(Result<void>)> done) {
+  const ImageReference reference = split_image(image);
+  EngineCall call;
+  call.method = "POST";
+  call.path = "/images/create";
+  call.query = {{"fromImage", reference.name}, {"tag", reference.tag}};
+  on_progress("pulling image " + image + "\n");
+  return follow(engine, std::move(call), "pulling image '" + image + "'", std::move(on_progress),
+                std::move(done));
+}
+
+Result<std::shared_ptr<void>> build_image(const std::shared_ptr<Engine>& engine,
+                                          const std::string& directory, OnProgress on_progress,
+                                          std::function<void(Result<std::string>)> done) {
+  auto tar = pack(directory);
+  if (!tar) return tar.error();
+  constexpr std::size_t kTagDigits = 16;
+  const std::string image = "perijove-build:" + sha256_hex(*tar).substr(0, kTagDigits);
+  EngineCall call;
+  call.method = "POST";
+  call.path = "/build";
+  call.query = {{"t", image}, {"rm", "1"}, {"forcerm", "1"}};
+  call.body = *std::move(tar);
+  call.content_type = "application/x-tar";
+  return follow(engine, std::move(call), "building '" + directory + "'", std::move(on_progress),
+                [image, done = std::move(done)](const Result<void>& built) {
+                  if (built) {
+                    done(image);
+                  } else {
+                    done(built.error());
+                  }
+                });
+}
+
+}  // namespace perijove::docker

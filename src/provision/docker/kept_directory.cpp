@@ -1,0 +1,85 @@
+#include "provision/docker/kept_directory.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+namespace perijove::docker {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPrefix = "container-";
+constexpr std::string_view kLockSuffix = ".lock";
+
+std::string path_of(const std::string& base, const std::string& name) {
+  return base + "/" + std::string(kPrefix) + name;
+}
+
+FileDescriptor open_lock(const std::string& path, int flags) {
+  return FileDescriptor(::open((path + std::string(kLockSuffix)).c_str(),
+                               flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
+}
+
+void empty(const std::string& path) {
+  std::error_code error;
+  std::error_code ignored;
+  for (fs::directory_iterator entry(path, error), end; !error && entry != end;
+       entry.increment(error)) {
+    fs::remove_all(entry->path(), ignored);
+  }
+}
+
+}  // namespace
+
+Result<KeptDirectory> KeptDirectory::take(const std::string& base, const std::string& name) {
+  const std::string path = path_of(base, name);
+  FileDescriptor lock = open_lock(path, O_CREAT);
+  if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return Error{Code::already_exists,
+                 "container '" + name +
+                     "' is in use by another kernel; a container has one at a "
+                     "time"};
+  }
+  if (!lock || (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)) {
+    return Error{Code::unavailable, "cannot make " + path + ": " + std::strerror(errno)};
+  }
+  empty(path);
+  return KeptDirectory(path, std::move(lock));
+}
+
+KeptDirectory::~KeptDirectory() {
+  if (lock_) empty(path_);
+}
+
+bool KeptDirectory::is_taken(const std::string& base, const std::string& name) {
+  const FileDescriptor lock = open_lock(path_of(base, name), 0);
+  return lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0;
+}
+
+void KeptDirectory::remove_orphans(const std::string& base, const std::vector<std::string>& names) {
+  std::error_code error;
+  std::vector<std::string> found;
+  for (fs::directory_iterator entry(base, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string file = entry->path().filename();
+    if (file.starts_with(kPrefix) && !file.ends_with(kLockSuffix)) {
+      found.push_back(file.substr(kPrefix.size()));
+    }
+  }
+  for (const std::string& name : found) {
+    if (std::find(names.begin(), names.end(), name) != names.end() || is_taken(base, name))
+      continue;
+    std::error_code ignored;
+    fs::remove_all(path_of(base, name), ignored);
+    fs::remove(path_of(base, name) + std::string(kLockSuffix), ignored);
+  }
+}
+
+}  // namespace perijove::docker

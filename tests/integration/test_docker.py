@@ -1,0 +1,215 @@
+"""Sessions whose kernels are in containers of a real Docker daemon, that of DOCKER_HOST.
+
+Skipped without one. `scripts/dockerd start DIR` starts one for tests, and `scripts/images kernels --tag
+perijove-kernels:test` makes the image.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import unittest
+
+from gateway import Gateway, wait_until
+
+IMAGE = "perijove-kernels:test"
+LABEL = "label=org.perijove.gateway"
+
+
+def docker(*arguments, check=True):
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60)
+    if check and done.returncode != 0:
+        raise AssertionError(f"docker {arguments}: {done.stderr}")
+    return done.stdout.strip()
+
+
+def why_not():
+    """Why these tests cannot run here; empty when they can."""
+    if not os.environ.get("DOCKER_HOST"):
+        return "DOCKER_HOST is not set: scripts/dockerd starts a daemon for tests"
+    if not docker("image", "ls", "--quiet", IMAGE, check=False):
+        return f"the daemon has no image {IMAGE}: scripts/images kernels --tag {IMAGE}"
+    return ""
+
+
+class Base(unittest.TestCase):
+    gateway = None
+
+    def create(self, options=None, **more):
+        body = {"kernel": "python3", "isolation": "docker",
+                "docker": {"image": IMAGE, **(options or {})}, **more}
+        status, _, session = self.gateway.ask("POST", "/v1/sessions", body)
+        if status == 201:
+            self.addCleanup(self.gateway.ask, "DELETE", "/v1/sessions/" + session["session_id"])
+        return status, session
+
+    def make(self, options=None, **more):
+        status, session = self.create(options, **more)
+        self.assertEqual(status, 201, session)
+        return "/v1/sessions/" + session["session_id"]
+
+    def execute(self, path, code, **more):
+        return self.gateway.ask("POST", path + "/execute", {"code": code, **more})[2]
+
+    def refusal(self, options):
+        """What is answered to a session, or to its first block, that cannot be."""
+        status, answer = self.create(options)
+        if status == 201:
+            answer = self.execute("/v1/sessions/" + answer["session_id"], "1")
+            self.assertNotEqual(answer.get("status"), "ok", answer)
+        return json.dumps(answer)
+
+    def output(self, path, code):
+        result = self.execute(path, code)
+        self.assertEqual(result["status"], "ok", result)
+        return result["stdout"].strip()
+
+
+@unittest.skipIf(why_not(), why_not())
+class Docker(Base):
+    @classmethod
+    def setUpClass(cls):
+        cls.gateway = Gateway(environ={"DOCKER_HOST": os.environ["DOCKER_HOST"]})
+        cls.addClassCleanup(cls.gateway.stop)
+
+    def containers(self):
+        """Of kernels of this gateway, in any state."""
+        mine = json.dumps(str(self.gateway.pid))
+        listed = docker("ps", "--all", "--no-trunc", "--filter", LABEL, "--format",
+                        "{{.Names}}\t{{.Label \"org.perijove.gateway\"}}").splitlines()
+        return [line.split("\t")[0] for line in listed if f'"pid":{mine[1:-1]},' in line]
+
+    # rows: D01 D04 U02 U05
+    def test_state_lives_over_blocks_and_files_are_shared(self):
+        path = self.make({"container_name": "perijove-it-state"})
+        self.assertEqual(self.output(path, "x = 41"), "")
+        self.assertEqual(self.output(path, "print(x + 1); open('made.txt', 'w').write('here')"), "42")
+        self.assertIn("perijove-it-state", self.containers())
+        session = self.gateway.ask("GET", path)[2]
+        self.assertEqual((pathlib.Path(session["work_dir"]) / "made.txt").read_text(), "here")
+        self.assertEqual(self.gateway.ask("GET", path + "/files/made.txt")[2], "here")
+        self.assertEqual([k["isolation"] for k in session["kernels"]], ["docker"])
+
+    # rows: K12
+    def test_rich_outputs_are_files(self):
+        path = self.make()
+        result = self.execute(path, "from IPython.display import HTML\nopen('own.csv', 'w').write('a')\n"
+                                    "HTML('<b>bold</b>')")
+        files = {file["mime"]: file for file in result["output_files"]}
+        self.assertIn("text/csv", files)
+        self.assertEqual(self.gateway.ask("GET", f"{path}/files/{files['text/html']['path']}")[2],
+                         "<b>bold</b>")
+
+    # rows: D03 D22
+    def test_code_that_takes_too_long_is_interrupted_and_the_state_stays(self):
+        path = self.make()
+        self.execute(path, "x = 7")
+        result = self.execute(path, "import time\nwhile True: time.sleep(0.1)", timeout=1)
+        self.assertEqual((result["status"], result["state"]["kept"]), ("timeout", True))
+        self.assertEqual(self.output(path, "print(x)"), "7")
+
+    # rows: D14
+    def test_memory_that_runs_out_is_told(self):
+        path = self.make({"resource_limits": {"memory": "160m"}})
+        result = self.execute(path, "x = bytearray(1 << 30); x[:] = b'1' * len(x)")
+        self.assertEqual(result["status"], "oom", result)
+        self.assertIn("ran out of memory", json.dumps(result))
+        self.assertEqual(self.output(path, "print('again')"), "again")
+
+    def test_a_container_that_somebody_kills_is_told(self):
+        path = self.make({"container_name": "perijove-it-killed"})
+        self.execute(path, "x = 1")
+        status, _, execution = self.gateway.ask(
+            "POST", path + "/execute", {"code": "import time; time.sleep(600)", "mode": "async"})
+        self.assertEqual(status, 202, execution)
+        location = f"/v1/executions/{execution['execution_id']}"
+        wait_until(lambda: self.gateway.ask("GET", location)[2].get("status") == "running",
+                   "the execution runs")
+        docker("kill", "perijove-it-killed")
+        ended = wait_until(lambda: (e := self.gateway.ask("GET", location)[2])["status"]
+                           not in ("queued", "running") and e, "its end")
+        self.assertEqual(ended["status"], "kernel_died", ended)
+        self.assertIn("SIGKILL", json.dumps(ended))
+
+    # rows: D02 D10 D11 D12 D13 D15 D17
+    def test_options_are_honoured(self):
+        directory = self.gateway.directory / "lent"
+        directory.mkdir(mode=0o755, exist_ok=True)
+        (directory / "in.txt").write_text("lent")
+        path = self.make({
+            "extra_volumes": {str(directory): {"bind": "/lent", "mode": "ro"}},
+            "extra_hosts": {"peer.test": "192.0.2.9"},
+            "environment": {"GIVEN": "value"},
+            "init_command": "echo initialised > init.txt",
+            "read_only": True,
+            "docker_run_args": "--cpus 1 --pids-limit 100",
+        })
+        self.assertEqual(self.output(path, "print(open('/lent/in.txt').read(), open('init.txt').read())"),
+                         "lent initialised")
+        self.assertEqual(self.output(path, "import os, socket\nprint(os.environ['GIVEN'], "
+                                           "socket.gethostbyname('peer.test'), os.listdir('/sys/class/net'))"),
+                         "value 192.0.2.9 ['lo']")
+        for place in ("/lent/x", "/usr/x"):
+            result = self.execute(path, f"open('{place}', 'w')")
+            self.assertIn("Read-only file system", result["error"]["message"])
+
+    # rows: D23
+    def test_a_restart_empties_the_state_and_keeps_the_files(self):
+        path = self.make()
+        self.execute(path, "x = 1; open('kept.txt', 'w').write('kept')")
+        self.assertLess(self.gateway.ask("POST", path + "/restart", {})[0], 300)
+        self.assertEqual(self.output(path, "print('x' in globals(), open('kept.txt').read())"),
+                         "False kept")
+
+    # rows: U06
+    def test_what_opens_the_container_is_refused_by_name(self):
+        for options, what in (({"docker_run_args": "--privileged"}, "--privileged"),
+                              ({"docker_run_args": ["-v", "/:/host"]}, "/"),
+                              ({"network": "host"}, "host"),
+                              ({"imgae": "x"}, "image"),
+                              ({"extra_volumes": {"/var/run/docker.sock": {"bind": "/s"}}}, "could leave its container")):
+            self.assertIn(what, self.refusal(options))
+
+    def test_a_missing_image_is_told(self):
+        self.assertIn("127.0.0.1:1/no/such:image",
+                      self.refusal({"image": "127.0.0.1:1/no/such:image"}))
+
+    def test_nothing_is_left_of_a_session(self):
+        path = self.make({"container_name": "perijove-it-deleted"})
+        self.execute(path, "1")
+        self.gateway.ask("DELETE", path)
+        wait_until(lambda: "perijove-it-deleted" not in self.containers(), "the container's end")
+
+    def test_the_next_gateway_ends_what_a_killed_one_left(self):
+        gateway = Gateway(environ={"DOCKER_HOST": os.environ["DOCKER_HOST"]})
+        self.addCleanup(gateway.stop)
+        body = {"kernel": "python3", "isolation": "docker",
+                "docker": {"image": IMAGE, "container_name": "perijove-it-stray"}}
+        session = gateway.ask("POST", "/v1/sessions", body)[2]
+        self.assertEqual(gateway.ask("POST", f"/v1/sessions/{session['session_id']}/execute",
+                                     {"code": "1"})[2]["status"], "ok")
+        gateway.kill()
+        self.assertIn("perijove-it-stray", docker("ps", "--format", "{{.Names}}"))
+        with Gateway(environ={"DOCKER_HOST": os.environ["DOCKER_HOST"]}) as second:
+            made = second.ask("POST", "/v1/sessions", {"kernel": "python3", "isolation": "docker",
+                                                       "docker": {"image": IMAGE}})[2]
+            second.ask("POST", f"/v1/sessions/{made['session_id']}/execute", {"code": "1"})
+            wait_until(lambda: "perijove-it-stray" not in docker("ps", "--all", "--format", "{{.Names}}"),
+                       "the stray's end")
+
+
+class NoDaemon(Base):
+    @classmethod
+    def setUpClass(cls):
+        cls.gateway = Gateway(environ={"DOCKER_HOST": "unix:///nowhere/docker.sock"})
+        cls.addClassCleanup(cls.gateway.stop)
+
+    # rows: D24
+    def test_a_missing_daemon_is_told_with_its_remedy(self):
+        refusal = self.refusal({})
+        for part in ("/nowhere/docker.sock", "systemctl start docker", "DOCKER_HOST"):
+            self.assertIn(part, refusal)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,77 @@
+// What a session may have when its kernels are kept from the machine.
+
+#include "executor/package_installation.hpp"
+#include "session_test.hpp"
+
+namespace perijove {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Runs nothing, and is a stronger isolation than none.
+class Fortress final : public Provisioner {
+ public:
+  std::string_view kind() const override { return "sandbox"; }
+  Result<void> check(const IsolationRequest&) const override { return {}; }
+  void probe(Shard&, std::function<void(Result<std::vector<std::string>>)>) override {}
+  std::unique_ptr<LaunchedKernel> launch(Shard&, LaunchRequest, LaunchEvents) override {
+    ADD_FAILURE() << "no kernel was asked for";
+    return nullptr;
+  }
+};
+
+class IsolatedSessionTest : public SessionTest {
+ protected:
+  void SetUp() override {
+    SessionTest::SetUp();
+    provisioners_.add(std::make_unique<Fortress>());
+    session_options_.isolation.kind = "sandbox";
+  }
+
+  std::string refusal(const SessionSetupOptions& setup) {
+    CodeSessionOptions options = session_options_;
+    options.setup = setup;
+    return refusal_of(options);
+  }
+  std::string refusal_of(CodeSessionOptions options) {
+    options.work_dir = work_dir().string();
+    const auto made = CodeSession::create(shard_, *registry_, std::move(options), [] {});
+    EXPECT_FALSE(made);
+    return made ? "" : made.error().message;
+  }
+};
+
+TEST_F(IsolatedSessionTest, NothingOfItsClientRunsBesideItsKernels) {
+  EXPECT_THAT(refusal({.requirements = {"rich"}, .virtual_env = {}}),
+              HasSubstr("'requirements' would run outside of isolation 'sandbox'"));
+  EXPECT_THAT(refusal({.requirements = {}, .virtual_env = "/opt/venv"}),
+              HasSubstr("'virtual_env'"));
+  CodeSessionOptions restricted = session_options_;
+  restricted.policies.restricted = true;
+  EXPECT_THAT(refusal_of(restricted), HasSubstr("restricted"));
+}
+
+TEST_F(IsolatedSessionTest, FunctionsAreWrittenAndNotTried) {
+  session_options_.setup.functions = R"([{"source": "def made():\n    return 1"}])";
+  std::optional<Result<void>> ready;
+  session().set_up([&](const Result<void>& done) { ready = done; });
+  ASSERT_TRUE(wait_until([&] { return ready.has_value(); }));
+  if (!*ready && ready->error().code == Code::not_found) GTEST_SKIP() << ready->error();
+  ASSERT_TRUE(*ready) << ready->error();
+  EXPECT_TRUE(std::filesystem::exists(work_dir() / "functions.py"));
+  ASSERT_EQ(session().prepared().warnings.size(), 1u);
+  EXPECT_THAT(session().prepared().warnings[0], HasSubstr("not tried"));
+}
+
+TEST_F(IsolatedSessionTest, FunctionsWithPackagesAreRefused) {
+  session_options_.setup.functions =
+      R"([{"source": "def made():\n    return 1", "python_packages": ["rich"]}])";
+  std::optional<Result<void>> ready;
+  session().set_up([&](const Result<void>& done) { ready = done; });
+  ASSERT_TRUE(wait_until([&] { return ready.has_value(); }));
+  ASSERT_FALSE(*ready);
+  EXPECT_THAT(ready->error().message, HasSubstr("outside of the session's isolation"));
+}
+
+}  // namespace
+}  // namespace perijove
