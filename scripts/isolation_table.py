@@ -16,7 +16,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 PAGE = TOP / "docs" / "isolation.md"
 BEGIN = "<!-- generated: outcomes (scripts/isolation_table.py) -->\n"
 END = "<!-- end -->\n"
-KINDS = ("none", "sandbox", "docker", "docker+gvisor")
+KINDS = ("none", "sandbox", "docker")
 sys.path.insert(0, str(TOP / "tests" / "integration"))
 import hostile  # noqa: E402
 

@@ -54,7 +54,7 @@ Result<Provisioner*> Provisioners::find(const std::string& kind) const {
   for (const std::string& each : kinds()) known += (known.empty() ? "" : ", ") + each;
   const std::string hint = did_you_mean(kind, kinds());
   return Error{Code::invalid_argument, "there is no isolation '" + kind + "'; " +
-                                           (hint.empty() ? "" : hint + "; ") + "known are: " + known};
+                                           (hint.empty() ? "" : hint + " ") + "known are: " + known};
 }
 
 Result<Provisioner*> Provisioners::choose(IsolationRequest& request, const Kernelspec& spec) const {

@@ -291,7 +291,8 @@ ATTEMPTS = [
                 file.flush()
                 return "80 MiB"
         attempt(write)
-        """, options={"sandbox": {"tmp_bytes": 64 << 20}}),
+        """, options={"sandbox": {"tmp_bytes": 64 << 20},
+                    "docker": {"tmpfs": {"/tmp": "size=64m,mode=1777"}}}),
     _attempt("open_files", "open files without end", """
         kept = []
         try:
