@@ -169,8 +169,9 @@ void ContainerLaunch::not_created(const Error& error) {
     pull();
   } else if (no_image) {
     fail(Error{Code::not_found, "image '" + image +
-                                    "' is not on the daemon's machine and is not to be pulled; "
-                                    "docker pull it, or set pull to 'missing'"});
+                                    "' is not on the daemon's machine and is not to be pulled; make "
+                                    "it (scripts/images kernels) or docker pull it, name another "
+                                    "with `image`, or set pull to 'missing' beside it"});
   } else if (error.code != Code::already_exists) {
     fail(explain(error));
   } else if (wait_for_the_name()) {

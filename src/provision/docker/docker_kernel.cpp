@@ -241,6 +241,8 @@ class DockerKernel final : public ContainerWatcher,
     if (over_tcp_) made.file = {kFileName, file_text_};
     ContainerPlan& plan = made.plan;
     plan.image = options_.image.empty() ? setting_.default_image : options_.image;
+    // A registry's image of that name would be somebody else's.
+    if (options_.image.empty()) made.options.pull = PullPolicy::never;
     plan.command =
         with_init_command(options_.init_command, command_inside(request_, options_, file_inside()));
     plan.env = environment_inside(request_.env);
@@ -278,7 +280,13 @@ class DockerKernel final : public ContainerWatcher,
     events.on_progress = with_self([](DockerKernel& self, std::string_view line) {
       if (self.events_.on_output) self.events_.on_output(line);
     });
-    events.on_gvisor = with_self([](DockerKernel& self) { self.report_.kind = "docker+gvisor"; });
+    events.on_gvisor = with_self([](DockerKernel& self) {
+      self.report_.kind = "docker+gvisor";
+      if (::geteuid() != 0) return;
+      self.report_.notes.emplace_back(
+          "gVisor knows no access lists, and the gateway is root: the kernel cannot write to its "
+          "work directory");
+    });
     events.on_created = with_self([](DockerKernel& self, const std::string& id) {
       self.container_id_ = id;
       // What a container that is used again said before is not this kernel's output.

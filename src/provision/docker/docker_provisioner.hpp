@@ -15,7 +15,7 @@ namespace perijove {
 struct DockerOptions {
   /// Where the daemon is, as in DOCKER_HOST: unix:///PATH or tcp://HOST:PORT.
   std::string host = "unix:///var/run/docker.sock";
-  /// Of kernels whose session names none.
+  /// Of kernels whose session names none. Never pulled: it is one that was made here.
   std::string image = "perijove-kernels:latest";
   /// Directories and names of volumes below which a caller may name volumes, bind_dir and
   /// build_path; nullopt: any, as for callers who may run anything here anyway.
