@@ -67,18 +67,30 @@ std::vector<char*> c_strings(const std::vector<std::string>& texts) {
   return pointers;
 }
 
+// The child calls the system by number and is not instrumented: glibc tells every thread of the
+// process of some calls, and ThreadSanitizer keeps tables and locks of its own around most, which
+// are ours here.
+#if defined(__SANITIZE_THREAD__)
+#define PERIJOVE_IN_CHILD __attribute__((no_sanitize("thread")))
+#else
+#define PERIJOVE_IN_CHILD
+#endif
+
 // In the child. False sets errno. The namespace is the child's own, and nothing done in it comes
 // back to ours.
-bool stage_mounts(const Plan& plan) {
+PERIJOVE_IN_CHILD bool stage_mounts(const Plan& plan) {
   if (plan.mounts.empty()) return true;
-  if (unshare(CLONE_NEWNS) != 0) return false;
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return false;
-  if (mount("tmpfs", kStageDirectory, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=64k") != 0) {
+  if (syscall(SYS_unshare, CLONE_NEWNS) != 0) return false;
+  if (syscall(SYS_mount, nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return false;
+  if (syscall(SYS_mount, "tmpfs", kStageDirectory, "tmpfs", MS_NOSUID | MS_NODEV,
+              "mode=0755,size=64k") != 0) {
     return false;
   }
   for (const PreparedMount& each : plan.mounts) {
-    const int made = each.is_directory ? mkdir(each.path.c_str(), 0755)
-                                       : mknod(each.path.c_str(), S_IFREG | 0644, 0);
+    const long made =
+        each.is_directory
+            ? syscall(SYS_mkdirat, AT_FDCWD, each.path.c_str(), 0755)
+            : syscall(SYS_mknodat, AT_FDCWD, each.path.c_str(), S_IFREG | 0644, 0);
     if (made != 0) return false;
     if (syscall(SYS_move_mount, each.tree.get(), "", AT_FDCWD, each.path.c_str(),
                 MOVE_MOUNT_F_EMPTY_PATH) != 0) {
@@ -88,57 +100,61 @@ bool stage_mounts(const Plan& plan) {
   return true;
 }
 
-// In the child: system calls by number, for glibc's own functions tell every thread of the process.
-bool become(const ProcessIdentity& identity) {
+PERIJOVE_IN_CHILD bool become(const ProcessIdentity& identity) {
   return syscall(SYS_setgroups, 0, nullptr) == 0 &&
          syscall(SYS_setresgid, identity.gid, identity.gid, identity.gid) == 0 &&
          syscall(SYS_setresuid, identity.uid, identity.uid, identity.uid) == 0;
 }
 
-bool take_descriptors(const Plan& plan) {
+PERIJOVE_IN_CHILD bool take_descriptors(const Plan& plan) {
+  // As dup2(), which not every architecture has; no source stands where it is to go.
   for (int i = 0; i < 3; ++i) {
-    if (dup2(plan.standard[i], i) < 0) return false;
+    if (syscall(SYS_dup3, plan.standard[i], i, 0) < 0) return false;
   }
   int target = kFirstDescriptor;
   for (const int source : plan.descriptors) {
-    if (dup2(source, target++) < 0) return false;
+    if (syscall(SYS_dup3, source, target++, 0) < 0) return false;
   }
   return syscall(SYS_close_range, target, ~0U, 0) == 0;
 }
 
 // Never returns but through execve() or _exit().
-int run_child(void* argument) {
+PERIJOVE_IN_CHILD int fail(Plan& plan, const char* step) {
+  plan.error = errno;
+  plan.step = step;
+  syscall(SYS_exit_group, 127);
+  return 0;
+}
+
+PERIJOVE_IN_CHILD int run_child(void* argument) {
   Plan& plan = *static_cast<Plan*>(argument);
-  const auto fail = [&plan](const char* step) {
-    plan.error = errno;
-    plan.step = step;
-    _exit(127);
-    return 0;
-  };
-  // By number, too: what wraps these functions (ThreadSanitizer) keeps handlers in a table, which is
-  // ours. Zeroes are SIG_DFL in the system's own struct.
+  // Zeroes are SIG_DFL in the system's own struct.
   constexpr std::size_t kSignalSetBytes = 8;
   constexpr char kStandard[64] = {};
   for (int number = 1; number < NSIG; ++number) {
     syscall(SYS_rt_sigaction, number, kStandard, nullptr, kSignalSetBytes);
   }
-  if (setsid() < 0) return fail("begin a session");
+  if (syscall(SYS_setsid) < 0) return fail(plan, "begin a session");
   for (const FileDescriptor& cgroup : plan.cgroups) {
-    if (write(cgroup.get(), "0", 1) != 1) return fail("join its cgroup");
+    if (syscall(SYS_write, cgroup.get(), "0", 1) != 1) return fail(plan, "join its cgroup");
   }
-  if (!stage_mounts(plan)) return fail("mount what it needs");
+  if (!stage_mounts(plan)) return fail(plan, "mount what it needs");
   for (const Limit& limit : plan.limits) {
     const rlimit value{limit.soft, limit.hard};
-    prlimit(0, static_cast<__rlimit_resource>(limit.resource), &value, nullptr);
+    syscall(SYS_prlimit64, 0, limit.resource, &value, nullptr);
   }
-  if (plan.pinned) sched_setaffinity(0, sizeof plan.processors, &plan.processors);
-  if (!take_descriptors(plan)) return fail("take its descriptors");
-  if (plan.identity != nullptr && !become(*plan.identity)) return fail("become another user");
-  if (chdir(plan.work_dir) != 0) return fail("enter its work directory");
+  if (plan.pinned) {
+    syscall(SYS_sched_setaffinity, 0, sizeof plan.processors, &plan.processors);
+  }
+  if (!take_descriptors(plan)) return fail(plan, "take its descriptors");
+  if (plan.identity != nullptr && !become(*plan.identity)) {
+    return fail(plan, "become another user");
+  }
+  if (syscall(SYS_chdir, plan.work_dir) != 0) return fail(plan, "enter its work directory");
   constexpr char kNoSignal[kSignalSetBytes] = {};
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, kNoSignal, nullptr, kSignalSetBytes);
-  execve(plan.program, plan.argv.data(), plan.env.data());
-  return fail("be executed");
+  syscall(SYS_execve, plan.program, plan.argv.data(), plan.env.data());
+  return fail(plan, "be executed");
 }
 
 // A limit that is higher than ours already is cannot be had; ours holds then.
