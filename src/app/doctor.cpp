@@ -238,7 +238,10 @@ std::vector<Finding> examine(const DoctorOptions& options) {
                                    journal_dir()};
   for (auto& each : kernelspecs(environment)) findings.push_back(std::move(each));
   for (auto& each : strays(options, base)) findings.push_back(std::move(each));
+  std::error_code ignored;
+  const bool base_was_there = fs::exists(base, ignored);
   for (auto& each : isolation(base, environment)) findings.push_back(std::move(each));
+  if (!base_was_there) fs::remove(base, ignored);  // made for a moment, and empty again
   findings.push_back(servers(base));
   findings.push_back(default_port());
   return findings;

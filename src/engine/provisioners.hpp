@@ -34,9 +34,9 @@ class Provisioners {
   const IsolationPolicy& policy() const { return policy_; }
 
   /// Who runs a kernel: what `request` says, else the stronger of the default and what `spec` says
-  /// (metadata {"perijove": {"isolation": KIND}}); the kind is then written into `request`. Errors: invalid_argument (no such kind, or the provisioner's
-  /// check), permission_denied (weaker than the default, or a network or mount that is not
-  /// allowed).
+  /// (metadata {"perijove": {"isolation": KIND}}); the kind is then written into `request`. Errors:
+  /// invalid_argument (no such kind, or the provisioner's check), permission_denied (weaker than
+  /// the default, or a network or mount that is not allowed).
   Result<Provisioner*> choose(IsolationRequest& request, const Kernelspec& spec) const;
   /// The one of that kind. Errors: invalid_argument, with the kinds there are.
   Result<Provisioner*> find(const std::string& kind) const;

@@ -76,8 +76,7 @@ json CodeSession::to_json() const {
                              : "idle"},
           {"queued", queue_.size()},
           {"running", running_ ? json(running_->id()) : json()},
-          {"isolation", options_.isolation.kind.empty() ? registry_.provisioners().default_kind()
-                                                        : options_.isolation.kind},
+          {"isolation", options_.isolation.kind},
           {"kernels", kernels},
           {"created", format_utc(created_)},
           {"idle_timeout_s", seconds_or_null(options_.idle_timeout)},

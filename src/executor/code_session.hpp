@@ -36,7 +36,7 @@ struct CodeSessionOptions {
   std::optional<Duration> lifetime_max;  ///< Ends it this long after its beginning.
   std::map<std::string, std::string> labels;
   SessionPolicies policies;
-  IsolationRequest isolation = {};  ///< Of every kernel of the session.
+  IsolationRequest isolation = {};  ///< Of every kernel of the session; its kind once it is made.
   SessionSetupOptions setup;        ///< See CodeSession::set_up.
   std::string config = "null";      ///< JSON text: what would make such a session again.
 };

@@ -45,7 +45,8 @@ Result<std::shared_ptr<CodeSession>> CodeSession::create(Shard& shard, KernelReg
     spec = (*found)->spec;
   }
   options.kernel = spec.name;
-  IsolationRequest isolation = options.isolation;
+  // The kind is fixed here: kernels of further languages get no weaker one than the first.
+  IsolationRequest& isolation = options.isolation;
   if (const auto allowed = registry.provisioners().choose(isolation, spec); !allowed) {
     return allowed.error();
   }

@@ -156,6 +156,7 @@ class DockerProvisioner final : public Provisioner {
     auto options = read_request(request.isolation, policy_);
     if (!options) return refuse(options.error());
     prepare(shard);
+    sweep();
     DockerSetting setting{.runtime_dir = runtime_dir_,
                           .engine = engine_,
                           .containers = containers_,
@@ -215,6 +216,11 @@ class DockerProvisioner final : public Provisioner {
     containers_ = std::make_shared<Containers>(*address_);
     // Of every gateway: one may run kernels in a container that another has made.
     events_ = std::make_shared<ContainerEvents>(shard, engine_, kGatewayLabel);
+  }
+
+  // At the first launch: a look at what the daemon can do must not end anything.
+  void sweep() {
+    if (std::exchange(swept_, true)) return;
     sweep_strays(engine_, identity_, [](const Result<std::size_t>& swept) {
       if (!swept) log::info("docker_sweep_failed", {{"reason", swept.error().message}});
     });
@@ -229,6 +235,7 @@ class DockerProvisioner final : public Provisioner {
   std::shared_ptr<Engine> engine_;
   std::shared_ptr<Containers> containers_;
   std::shared_ptr<ContainerEvents> events_;
+  bool swept_ = false;
 };
 
 }  // namespace

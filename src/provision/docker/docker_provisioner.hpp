@@ -39,7 +39,7 @@ struct DockerOptions {
 ///
 /// While the daemon is away kernels run on and are not declared dead. Containers have labels that
 /// say which gateway made them: those of a gateway that was killed are ended by the next one, at
-/// the first probe() or launch(). Destroying this object ends all that are left, and blocks for at
+/// the first launch(). Destroying this object ends all that are left, and blocks for at
 /// most a few seconds when the daemon does not answer.
 ///
 /// Everything happens on the shard of the first probe() or launch(). `runtime_dir` must outlive

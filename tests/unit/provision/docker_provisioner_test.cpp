@@ -464,8 +464,10 @@ TEST_F(DockerProvisionerTest, EndsTheContainersOfADeadGatewayAndNoOthers) {
   create("perijove-test-foreign", json::object());
   std::optional<Result<std::vector<std::string>>> told;
   provisioner_->probe(shard_, [&](auto facts) { told = std::move(facts); });
-  EXPECT_TRUE(until(
-      [&] { return told.has_value() && !ask("GET", "/containers/perijove-test-dead/json"); }));
+  EXPECT_TRUE(until([&] { return told.has_value(); }));
+  EXPECT_TRUE(ask("GET", "/containers/perijove-test-dead/json")) << "a look ends nothing";
+  launch(shell("sleep 1000"));
+  EXPECT_TRUE(until([&] { return !ask("GET", "/containers/perijove-test-dead/json"); }));
   for (const char* name : {"kept", "elsewhere", "foreign"}) {
     EXPECT_TRUE(ask("DELETE", std::string("/containers/perijove-test-") + name)) << name;
   }

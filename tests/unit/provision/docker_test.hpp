@@ -1,6 +1,7 @@
 #pragma once
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <boost/asio/steady_timer.hpp>
 #include <cstdlib>
@@ -46,6 +47,11 @@ class DockerTest : public ::testing::Test {
     }
     options_.host = daemon_of_the_tests();
     options_.image = kImage;
+    // Users of this process alone: a test beside it must not take the one of a container that is to
+    // be used again.
+    constexpr uid_t kUsersEach = 16;
+    options_.uid_first = 1'910'000'000 + static_cast<uid_t>(::getpid()) * kUsersEach;
+    options_.uid_count = kUsersEach;
     const auto image = ask("GET", "/images/" + std::string(kImage) + "/json");
     if (!image) GTEST_SKIP() << image.error() << " (scripts/images kernels --tag " << kImage << ")";
     provisioner_ = make_docker_provisioner(runtime_dir_, options_);

@@ -143,10 +143,10 @@ SandboxPlan plan() {
   plan.system_directories = {"/usr"};
   plan.system_files = {"/etc/fonts"};
   plan.files = {{5, "/etc/passwd"}};
-  plan.binds = {{"/a/work/deep", "/a/work/deep", true}, {"/tmp/0", "/a/work", false}};
+  plan.binds = {{"/a/files/deep", "/a/files/deep", true}, {"/tmp/0", "/a/files", false}};
   plan.seccomp_descriptor = 4;
   plan.env = {{"PATH", "/usr/bin"}, {"X", "a b"}};
-  plan.work_dir = "/a/work";
+  plan.work_dir = "/a/files";
   plan.tmp_bytes = 1000;
   return plan;
 }
@@ -177,8 +177,8 @@ TEST(BwrapOptionsTest, EverythingIsItsOwn) {
 TEST(BwrapOptionsTest, LaterMountsLieOnEarlierOnes) {
   const auto options = bwrap_options(plan());
   const auto tmp = position(options, {"--size", "1000", "--perms", "1777", "--tmpfs", "/tmp"});
-  const auto work = position(options, {"--bind", "/tmp/0", "/a/work"});
-  const auto deep = position(options, {"--ro-bind", "/a/work/deep", "/a/work/deep"});
+  const auto work = position(options, {"--bind", "/tmp/0", "/a/files"});
+  const auto deep = position(options, {"--ro-bind", "/a/files/deep", "/a/files/deep"});
   const auto closed = position(options, {"--remount-ro", "/"});
   EXPECT_LT(tmp, work);
   EXPECT_LT(work, deep) << "whatever their order in the plan";
