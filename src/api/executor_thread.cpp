@@ -1,14 +1,11 @@
 #include "api/executor_thread.hpp"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <utility>
 
 #include "api/execution_call.hpp"
-#include "base/scope.hpp"
+#include "api/signal_free_thread.hpp"
 #include "engine/gateway_runtime.hpp"
 
 namespace perijove {
@@ -22,17 +19,10 @@ Result<std::shared_ptr<ExecutorThread>> ExecutorThread::start(GatewayOptions gat
   std::shared_ptr<ExecutorThread> self(new ExecutorThread());
   const auto started = std::make_shared<Started>();  // its setter may still be in it when we leave
   auto outcome = started->get_future();
-  {
-    // A new thread inherits what is blocked: signals are the embedding program's business.
-    sigset_t every, before;
-    sigfillset(&every);
-    pthread_sigmask(SIG_SETMASK, &every, &before);
-    const ScopeExit restore([&] { pthread_sigmask(SIG_SETMASK, &before, nullptr); });
-    self->thread_ = std::thread([thread = self.get(), started, gateway = std::move(gateway),
-                                 session = std::move(session)]() mutable {
-      thread->run(std::move(gateway), std::move(session), *started);
-    });
-  }
+  self->thread_ = signal_free_thread([thread = self.get(), started, gateway = std::move(gateway),
+                                      session = std::move(session)]() mutable {
+    thread->run(std::move(gateway), std::move(session), *started);
+  });
   const Result<void> ready = outcome.get();
   if (!ready) {
     self->stop();

@@ -96,6 +96,7 @@ int run_command_line(int argc, char** argv) {
   add_serve_command(app, action);
   add_kernel_command(app, action);
   add_session_command(app, action);
+  add_pool_command(app, action);
   add_server_job_command(app, action);
   add_kernelspec_command(app, action);
   add_doctor_command(app, action);

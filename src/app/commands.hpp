@@ -17,6 +17,7 @@ void add_exec_command(CLI::App& app, Action& action);
 void add_serve_command(CLI::App& app, Action& action);
 void add_kernel_command(CLI::App& app, Action& action);
 void add_session_command(CLI::App& app, Action& action);
+void add_pool_command(CLI::App& app, Action& action);
 void add_server_job_command(CLI::App& app, Action& action);
 void add_kernelspec_command(CLI::App& app, Action& action);
 void add_doctor_command(CLI::App& app, Action& action);

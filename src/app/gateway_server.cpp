@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "app/signals.hpp"
+#include "app/units.hpp"
 #include "base/ids.hpp"
+#include "base/limits.hpp"
 #include "base/log.hpp"
 
 namespace perijove {
@@ -33,6 +35,24 @@ SessionStoreOptions session_store_options(const ServeOptions& options) {
   SessionStoreOptions store = options.sessions;
   store.work_root = options.gateway.registry.work_root;
   return store;
+}
+
+// `python3=4`
+Result<SessionPoolOptions> read_pool(const std::string& text, const SessionStoreOptions& defaults) {
+  const std::size_t sign = text.rfind('=');
+  if (sign == std::string::npos || sign == 0) {
+    return Error{Code::invalid_argument, "--pool " + text + ": must be NAME=COUNT, as python3=4"};
+  }
+  const auto size =
+      parse_count(text.substr(sign + 1), "--pool " + text, 0, limits::kPooledSessionsMax);
+  if (!size) return size.error();
+  SessionPoolOptions pool;
+  pool.name = pool.session.kernel = text.substr(0, sign);
+  pool.size = static_cast<std::size_t>(*size);
+  pool.session.defaults = defaults.defaults;
+  pool.session.idle_timeout = defaults.idle_timeout;
+  pool.session.lifetime_max = defaults.lifetime_max;
+  return pool;
 }
 
 }  // namespace
@@ -64,6 +84,12 @@ Result<std::unique_ptr<GatewayServer>> GatewayServer::start(ServeOptions options
   if (!runtime) return runtime.error();
   std::unique_ptr<GatewayServer> server(new GatewayServer(std::move(options), *std::move(runtime)));
   if (const auto listening = server->listen(); !listening) return listening.error();
+  for (const std::string& each : server->options_.pools) {
+    auto pool = read_pool(each, server->options_.sessions);
+    if (!pool) return pool.error();
+    const auto set = server->code_sessions_.set_pool(*std::move(pool));
+    if (!set) return Error{set.error().code, "--pool " + each + ": " + set.error().message};
+  }
   auto file = ServerFile::write(server->runtime_->runtime_base(), server->url(), server->token());
   if (!file) return file.error();
   server->file_.emplace(*std::move(file));
@@ -81,9 +107,8 @@ GatewayServer::GatewayServer(ServeOptions options, std::unique_ptr<GatewayRuntim
               [this](const std::shared_ptr<HttpExchange>& exchange) { face_.handle(exchange); }),
       signals_(runtime_->shard().loop(), SIGINT, SIGTERM) {
   add_unless_ignored(signals_, SIGHUP);
-  face_.mount([this](const CallPtr& call, const PathParts& path) {
-    return v1_face_.handle(call, path);
-  });
+  face_.mount(
+      [this](const CallPtr& call, const PathParts& path) { return v1_face_.handle(call, path); });
 }
 
 GatewayServer::~GatewayServer() = default;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "engine/gateway_options.hpp"
 #include "executor/session_store.hpp"
@@ -21,6 +22,7 @@ struct ServeOptions {
   GatewayOptions gateway;
   JupyterFaceOptions face;
   SessionStoreOptions sessions;
+  std::vector<std::string> pools;  ///< `python3=4`: pools that there are from the beginning.
 };
 
 }  // namespace perijove

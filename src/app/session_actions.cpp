@@ -18,6 +18,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kSourceBytesMax = std::size_t{64} * 1024 * 1024;
+constexpr std::size_t kConfigBytesMax = std::size_t{4} * 1024 * 1024;
 
 Result<std::vector<json>> get_sessions(const GatewayClient& client) {
   const auto answer = ask_object(client, "GET", "v1/sessions");
@@ -142,6 +143,19 @@ Result<json> ask_object(const GatewayClient& client, std::string_view method,
   return answer;
 }
 
+Result<json> read_session_config(const std::string& path) {
+  if (path.empty()) return json::object();
+  const auto text = read_input_file(path, kConfigBytesMax);
+  if (!text) return text.error();
+  auto config = parse_json(*text);
+  if (!config) return Error{Code::invalid_argument, path + ": " + config.error().message};
+  if (!config->is_object()) {
+    return Error{Code::invalid_argument,
+                 path + ": must be a JSON object, not " + std::string(json_type(*config))};
+  }
+  return config;
+}
+
 Result<std::string> resolve_session(const GatewayClient& client, const std::string& wanted) {
   const auto sessions = get_sessions(client);
   if (!sessions) return sessions.error();
@@ -199,10 +213,13 @@ Result<int> start_session(const GatewayClient& client, const SessionFlags& flags
     return Error{Code::invalid_argument,
                  "--reuse needs --key: the session of that key is the one that is reused"};
   }
-  json body = json::object();
+  auto config = read_session_config(flags.config);
+  if (!config) return config.error();
+  json body = *std::move(config);
   const auto add = [&body](const char* field, const std::string& value) {
     if (!value.empty()) body[field] = value;
   };
+  add("pool", flags.pool);
   add("kernel", flags.kernel);
   add("work_dir", flags.work_dir);
   add("isolation", flags.isolation);
@@ -252,6 +269,11 @@ Result<int> interrupt_sessions(const GatewayClient& client, const SessionFlags& 
 Result<int> restart_sessions(const GatewayClient& client, const SessionFlags& flags,
                              Console& console) {
   return act(client, flags, console, "POST", "/restart", "restarted");
+}
+
+Result<int> release_sessions(const GatewayClient& client, const SessionFlags& flags,
+                             Console& console) {
+  return act(client, flags, console, "POST", "/release", "released");
 }
 
 Result<int> stop_sessions(const GatewayClient& client, const SessionFlags& flags,

@@ -21,6 +21,8 @@ struct SessionFlags : GatewayFlags {
   std::string work_dir;
   std::string isolation;
   std::string network;
+  std::string pool;
+  std::string config;
   std::string idle_timeout;
   std::string lifetime;
   bool reuse = false;
@@ -51,6 +53,9 @@ Result<std::string> resolve_session(const GatewayClient& client, const std::stri
 Result<nlohmann::json> ask_object(const GatewayClient& client, std::string_view method,
                                   const std::string& path, const std::string& body = {});
 
+/// What a session is made with, from a JSON file of the user's; an empty object for no file.
+Result<nlohmann::json> read_session_config(const std::string& path);
+
 /// Each does one command and returns its exit code.
 using SessionAction = Result<int>(const GatewayClient&, const SessionFlags&, Console&);
 SessionAction list_sessions;
@@ -60,6 +65,7 @@ SessionAction exec_in_session;
 SessionAction interrupt_sessions;
 SessionAction restart_sessions;
 SessionAction stop_sessions;
+SessionAction release_sessions;
 SessionAction list_session_files;
 SessionAction get_session_file;
 SessionAction put_session_file;

@@ -31,6 +31,14 @@ void add_start_options(CLI::App& command, SessionFlags& flags) {
                   "Its directory below the gateway's [sessions/KEY, or a new one]")
       ->option_text("DIR");
   command
+      .add_option("--pool", flags.pool,
+                  "Take one that is ready from this pool of the gateway; only --key goes with it")
+      ->option_text("NAME");
+  command
+      .add_option("--config", flags.config,
+                  "A JSON file with what it is made with, as for POST /v1/sessions; flags win")
+      ->option_text("FILE");
+  command
       .add_option("--isolation", flags.isolation,
                   "What keeps its kernels from the machine: none, sandbox, docker [the gateway's]")
       ->option_text("KIND");
@@ -127,6 +135,8 @@ void add_session_command(CLI::App& app, Action& action) {
   add_with_ids("interrupt", "Interrupt what they run; variables stay", interrupt_sessions);
   add_with_ids("restart", "Start their kernels anew, without their variables", restart_sessions);
   add_with_ids("stop", "End them; their directories stay", stop_sessions);
+  add_with_ids("release", "Give them back to their pool: they end, and their directories go",
+               release_sessions);
 
   const auto [files_command, files_flags] =
       add_with_id("files", "List the files of a session", list_session_files);

@@ -370,6 +370,10 @@ std::vector<Setting> make_settings() {
       seconds_or_none(
           "session-max-lifetime", [](O & o) -> auto& { return o.sessions.lifetime_max; },
           "End /v1 sessions so long after their beginning, whatever runs. 0: never."),
+      list(
+          "pool", "NAME=COUNT", [](O & o) -> auto& { return o.pools; },
+          "Keep COUNT sessions of the kernelspec or language NAME ready, in a pool of that name; "
+          "clients of /v1 take one with {\"pool\": NAME}."),
       number(
           "output-max-chars", "characters", kCharactersMax,
           [](O & o) -> auto& { return o.sessions.defaults.output.budget.chars_max; },

@@ -22,6 +22,9 @@ inline constexpr std::size_t kBytesPerTurn = std::size_t{1} * 1024 * 1024;
 /// that a backlog is in the journal, which is bounded and on disk, and not in libzmq.
 inline constexpr std::size_t kBytesReadPerTurn = kBytesPerTurn / 4;
 
+/// What is still read of it when the block is given up, at once.
+inline constexpr std::size_t kAbandonedBacklogBytesMax = 16 * kBytesPerTurn;
+
 /// Outputs of one kernel that wait to be received, when it is one that then waits itself (kernelspec
 /// metadata {"perijove": {"slow_subscriber": "wait"}}, which ours have). Kernels that would drop
 /// them have no limit here.
@@ -85,6 +88,15 @@ inline constexpr std::size_t kHistoryEntryBytesMax = std::size_t{4} * 1024 * 102
 inline constexpr std::size_t kUpdatableDisplaysMax = 1000;
 /// Sessions at a time; one more is refused.
 inline constexpr std::size_t kCodeSessionsMax = 10'000;
+/// Pools of sessions, and sessions that one keeps ready; more is refused.
+inline constexpr std::size_t kSessionPoolsMax = 100;
+inline constexpr std::size_t kPooledSessionsMax = 1'000;
+/// Sessions of one pool that start at the same time: the machine is there for those that work.
+inline constexpr std::size_t kPoolStartsAtOnceMax = 2;
+/// A pool whose sessions cannot be made ready tries again after 1 s, 2 s, ... and this.
+inline constexpr std::chrono::seconds kPoolRetryMax{60};
+/// How long the removal of a returned session's directory may take.
+inline constexpr std::chrono::minutes kRemovalTimeMax{10};
 /// Files of a work directory in one listing, and in one archive; more is 413.
 inline constexpr std::size_t kListedFilesMax = 10'000;
 inline constexpr std::size_t kArchivedFilesMax = 100'000;

@@ -141,12 +141,18 @@ void BlockRunner::cancel() { feed(execution::Cancel{}); }
 
 RunResult BlockRunner::abandon() {
   assert(running());
-  const auto ended = std::move(current_);
-  timer_.cancel();
+  const auto self = shared_from_this();  // a callback may let go of us
   RunResult result;
   result.verdict = {Outcome::cancelled, true, "it was given up while it ran"};
-  result.duration = shard_.now() - ended->started;
-  result.collected = ended->collector;
+  result.duration = shard_.now() - current_->started;
+  result.collected = current_->collector;
+  current_->done = [](const RunResult&) {};  // should its end be among what is read now
+  turn_bytes_ = 0;
+  while (turn_bytes_ < limits::kAbandonedBacklogBytesMax && read_one()) {
+  }
+  turn_bytes_ = 0;
+  current_.reset();
+  timer_.cancel();
   return result;
 }
 

@@ -92,7 +92,7 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
   void cancel();
 
   /// Gives up the running block as it is, without a word to the kernel, and returns what there is
-  /// of its result: for a caller that is about to end the kernel. `done` is not called.
+  /// of its result, with what it has put out and nobody has read yet (up to a limit): for a caller that is about to end the kernel. `done` is not called.
   RunResult abandon();
 
   /// The user's answer to the last InputRequest; ignored when none waits.

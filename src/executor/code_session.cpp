@@ -83,6 +83,7 @@ json CodeSession::to_json() const {
           {"max_lifetime_s", seconds_or_null(options_.lifetime_max)},
           {"timeout_s", seconds_or_null(options_.defaults.timeout)},
           {"labels", options_.labels},
+          {"pool", options_.pool.empty() ? json() : json(options_.pool)},
           {"config", config ? *config : json()},
           {"policies", perijove::to_json(options_.policies)},
           {"requirements", options_.setup.requirements},

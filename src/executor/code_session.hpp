@@ -39,6 +39,8 @@ struct CodeSessionOptions {
   IsolationRequest isolation = {};  ///< Of every kernel of the session; its kind once it is made.
   SessionSetupOptions setup;        ///< See CodeSession::set_up.
   std::string config = "null";      ///< JSON text: what would make such a session again.
+  std::map<std::string, std::string> files = {};  ///< Path -> contents, written at the beginning.
+  std::string pool = {};                          ///< The pool that it is of; empty: none.
 };
 
 /// The kernel of a session that speaks one language.
@@ -77,8 +79,9 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
  public:
   using Done = std::function<void(Result<void>)>;
 
-  /// Makes the work directory; starts no kernel yet. `on_end` is called once, when the session has
-  /// ended by itself or by stop(). Errors: those of WorkDir::open.
+  /// Makes the work directory and writes the first files; starts no kernel yet. `on_end` is called
+  /// once, when the session has ended by itself or by stop(). Errors: those of WorkDir::open and
+  /// WorkDir::write.
   static Result<std::shared_ptr<CodeSession>> create(Shard& shard, KernelRegistry& registry,
                                                      CodeSessionOptions options,
                                                      std::function<void()> on_end);
@@ -109,6 +112,13 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   /// executions wait until then. Errors: as registry.start(), deadline_exceeded, and aborted while
   /// something runs.
   void prepare(Done done);
+
+  /// Whether the kernel of the session's own language runs and answers.
+  bool ready() const;
+
+  /// A session that was made ahead is taken by a client: its times begin now.
+  void hand_over(std::string key, std::map<std::string, std::string> labels,
+                 std::optional<Duration> idle_timeout, std::optional<Duration> lifetime_max);
 
   /// Queues a request. aborted: something runs, and the request does not want to wait.
   /// failed_precondition: the session has ended. resource_exhausted: too many wait.

@@ -55,6 +55,10 @@ Result<std::shared_ptr<CodeSession>> CodeSession::create(Shard& shard, KernelReg
   auto directory = WorkDir::open(options.work_dir);
   if (!directory) return directory.error();
   options.work_dir = directory->path();
+  for (const auto& [path, contents] : options.files) {
+    const auto written = directory->write(path, contents);
+    if (!written) return Error{written.error().code, "files: " + written.error().message};
+  }
   std::shared_ptr<CodeSession> session(new CodeSession(shard, registry, std::move(options),
                                                        *std::move(directory), std::move(on_end)));
   session->language_ = canonical_language(spec.language);
@@ -111,6 +115,22 @@ void CodeSession::prepare(Done done) {
     self->run_next();
     done(kernel ? Result<void>() : Result<void>(kernel.error()));
   });
+}
+
+bool CodeSession::ready() const {
+  const auto own = kernels_.find(language_);
+  return !ended_ && own != kernels_.end() && own->second->ready &&
+         own->second->kernel->state() == lifecycle::State::ready;
+}
+
+void CodeSession::hand_over(std::string key, std::map<std::string, std::string> labels,
+                            std::optional<Duration> idle_timeout,
+                            std::optional<Duration> lifetime_max) {
+  options_.key = std::move(key);
+  options_.labels = std::move(labels);
+  created_ = std::chrono::system_clock::now();
+  created_at_ = idle_since_ = shard_.now();
+  set_limits(idle_timeout, lifetime_max);
 }
 
 void CodeSession::admit(AdmissionRequest request, std::function<void(AdmissionVerdict)> done) {

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "executor/code_session.hpp"
+#include "executor/session_pool.hpp"
 
 namespace perijove {
 
@@ -31,6 +33,25 @@ class CodeSessionStore {
   /// relative to work_root, and may not leave it (permission_denied); empty: a new directory.
   Result<std::shared_ptr<CodeSession>> create(CodeSessionOptions options);
 
+  // Pools of sessions that are ready before they are asked for.
+
+  /// Makes a pool and begins to fill it, or changes the one of that name. invalid_argument: no
+  /// name, or a session that no pool can keep ready; resource_exhausted: too many pools; not_found:
+  /// no such kernel; and the other errors of create(), of the first session.
+  Result<std::shared_ptr<SessionPool>> set_pool(SessionPoolOptions options);
+  /// Ends the sessions of a pool that nobody has taken, and forgets it; false when there is none.
+  bool remove_pool(std::string_view name);
+  /// nullptr when there is none.
+  std::shared_ptr<SessionPool> find_pool(std::string_view name) const;
+  std::vector<std::shared_ptr<SessionPool>> pools() const;
+  /// A session of a pool, for this client. not_found: no such pool; already_exists: another one has
+  /// the key; and the errors of SessionPool::take.
+  Result<std::shared_ptr<CodeSession>> take(std::string_view pool, std::string key,
+                                            std::map<std::string, std::string> labels);
+  /// Gives a session back to its pool: it ends, and its directory is removed with all that is in
+  /// it. failed_precondition: it is of no pool.
+  void release(const std::shared_ptr<CodeSession>& session, std::function<void(Result<void>)> done);
+
   /// By id or key; nullptr when there is none (any more).
   std::shared_ptr<CodeSession> find(std::string_view id_or_key) const;
   /// The execution of that id, in whatever session; nullptr when it is not known (any more).
@@ -38,18 +59,31 @@ class CodeSessionStore {
   std::shared_ptr<CodeSession> session_of(const CodeExecution& execution) const;
   const std::vector<std::shared_ptr<CodeSession>>& list() const { return sessions_; }
 
-  /// Ends every session; `done` when the last has ended. None is made from now on.
+  /// Ends every session, also of pools; `done` when the last has ended. None is made from now on.
   void stop_all(std::function<void()> done);
 
  private:
   Result<std::string> work_dir_for(const CodeSessionOptions& options) const;
+  /// A session that list() and find() do not show yet.
+  Result<std::shared_ptr<CodeSession>> make(CodeSessionOptions options);
+  Result<void> check_key(const std::string& key) const;
+  std::size_t session_count() const;
+  void session_ended(const std::string& id);
+  void fill_pools();
+  void remove_directory(const std::string& path, std::function<void(Result<void>)> done);
 
   Shard& shard_;
   KernelRegistry& registry_;
   SessionStoreOptions options_;
   PythonHelper python_;
   std::vector<std::shared_ptr<CodeSession>> sessions_;
-  std::shared_ptr<CodeSessionStore*> alive_;  // for what sessions tell later
+  std::map<std::string, std::shared_ptr<SessionPool>, std::less<>> pools_;
+  std::shared_ptr<void> kernel_events_;
+  std::shared_ptr<CodeSessionStore*> alive_;                 // for what sessions tell later
+  std::map<std::uint64_t, std::shared_ptr<void>> removals_;  // programs that run
+  std::uint64_t next_removal_ = 1;
+  std::size_t releases_ = 0;  // begun and not done
+  std::function<void()> when_released_;
   bool stopping_ = false;
 };
 

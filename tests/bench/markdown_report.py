@@ -20,7 +20,9 @@ class Results:
     def __init__(self, results):
         self.reference = results["reference"]
         self.notes = results["notes"]
-        self.scenarios = results["scenarios"]
+        # A target that failed from the start has faults and no values.
+        self.scenarios = [{**each, "rows": [{"values": {}, "faults": {}, **row} for row in each["rows"]]}
+                          for each in results["scenarios"]]
 
     def rows(self, scenario, target, variant=""):
         """Rows of a target; `variant` is a word that must be in theirs."""

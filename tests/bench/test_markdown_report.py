@@ -49,6 +49,12 @@ class MarkdownReport(unittest.TestCase):
     def test_faults_are_told(self):
         self.assertIn("- theirs v1 ordinary: lines were lost (2 times)\n", markdown_report.render(results(FLOOD)))
 
+    def test_a_target_that_failed_from_the_start_has_its_fault_and_no_figure(self):
+        failed = {"target": "theirs", "variant": "JSON ordinary", "faults": {"closed with code 1009": 1}}
+        rendered = markdown_report.render(results(("upload-64", "uploads", [row("ours", "v1", rate=1), failed])))
+        self.assertIn("| theirs | JSON ordinary | - |", rendered)
+        self.assertIn("- theirs JSON ordinary: closed with code 1009\n", rendered)
+
     def test_only_what_is_between_the_marks_is_replaced(self):
         with tempfile.TemporaryDirectory() as directory:
             path = pathlib.Path(directory, "report.md")

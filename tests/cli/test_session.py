@@ -56,6 +56,38 @@ class SessionLife(WithGateway, CliTestCase):
         self.assertEqual(session["idle_timeout_s"], 600)
         self.assertIsNone(session["max_lifetime_s"])
 
+    def test_a_session_comes_ready_from_a_pool_and_goes_back(self):
+        shown = self.perijove("pool", "set", "warm", ECHO, "--size", "2")
+        self.assertRegex(shown.out, r"warm +2 ")
+        eventually(lambda: self.perijove("pool", "list", "--json").json[0]["ready"] == 2,
+                   "two are ready")
+        identifier = self.start("--pool", "warm", "--key", "mine")
+        shown = self.session("show", identifier, "--json").json
+        self.assertEqual([kernel["execution_state"] for kernel in shown["kernels"]], ["idle"])
+        self.assertTrue(pathlib.Path(shown["work_dir"]).is_dir())
+        self.assertIn("released", self.session("release", "mine").err)
+        self.assertFalse(pathlib.Path(shown["work_dir"]).exists())
+        self.assertIn("warm removed", self.perijove("pool", "remove", "warm").err)
+        missing = self.session("start", "--pool", "warm")
+        self.assertEqual(missing.code, 66)
+        self.assertIn("no pool 'warm'", missing.err)
+
+    def test_only_a_session_of_a_pool_is_released(self):
+        identifier = self.start(ECHO)
+        refused = self.session("release", identifier)
+        self.assertNotEqual(refused.code, 0)
+        self.assertIn("of no pool", refused.err)
+
+    def test_a_file_says_what_a_session_is_made_with(self):
+        (self.directory / "config.json").write_text(json.dumps({"kernel": ECHO, "labels": {"team": "a"}}))
+        identifier = self.start("--config", "config.json", "--timeout", "7")
+        session = self.session("show", identifier, "--json").json
+        self.assertEqual((session["labels"], session["timeout_s"]), ({"team": "a"}, 7))
+        (self.directory / "config.json").write_text("[]")
+        refused = self.session("start", "--config", "config.json")
+        self.assertEqual(refused.code, 64)
+        self.assertIn("config.json: must be a JSON object", refused.err)
+
     def test_an_idle_session_ends_by_itself(self):
         self.start(ECHO, "--idle-timeout", "50ms")
         eventually(lambda: self.session("list", "--json").json == [], "it has ended")

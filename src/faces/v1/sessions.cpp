@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "executor/executor_config.hpp"
@@ -33,31 +34,9 @@ void read_seconds(JsonFields& fields, std::string_view field, std::optional<Dura
 constexpr const char* kRequestDefaults[] = {
     "timeout", "idle_output_timeout_s", "output", "policy", "approval", "retries"};
 
-void create(V1Face& face, const CallPtr& call, std::string key) {
-  auto body = body_object(call);
-  if (!body) return;
-  if (!key.empty()) (*body)["key"] = key;
-  auto options = read_session_options(*body, face.sessions().options());
-  if (!options) {
-    problem(call, options.error(), "validation_failed");
-    return;
-  }
-  const auto session = face.sessions().create(*std::move(options));
-  if (!session) {
-    problem(call, session.error());
-    return;
-  }
-  if (const auto files = body->find("files"); files != body->end() && files->is_object()) {
-    for (const auto& [path, contents] : files->items()) {
-      const auto written = (*session)->directory().write(path, contents.get<std::string>());
-      if (!written) {
-        (*session)->stop(nullptr);
-        problem(call, written.error(), "path_outside_work_dir");
-        return;
-      }
-    }
-  }
-  (*session)->set_up([call, session = *session](const Result<void>& ready) {
+// Answers with a new session when it is ready for code.
+void answer_with(const std::shared_ptr<CodeSession>& session, const CallPtr& call) {
+  session->set_up([call, session](const Result<void>& ready) {
     if (ready) {
       call->json(201, session->to_json(), {{"Location", session_url(call, *session)}});
       return;
@@ -65,6 +44,46 @@ void create(V1Face& face, const CallPtr& call, std::string key) {
     session->stop(nullptr);
     problem(call, 400, "setup_failed", ready.error().message);
   });
+}
+
+void take_from_pool(V1Face& face, const CallPtr& call, const json& body) {
+  JsonFields fields(body, "session");
+  fields.refuse_unknown({"pool", "key", "labels"});  // the rest is said when the pool is made
+  const std::string pool = fields.text("pool");
+  const std::string key = fields.text("key");
+  auto labels = fields.text_map("labels");
+  if (fields.error()) {
+    problem(call, *fields.error(), "validation_failed");
+    return;
+  }
+  const auto session = face.sessions().take(pool, key, std::move(labels));
+  if (session) {
+    answer_with(*session, call);
+  } else {
+    const bool unknown = session.error().code == Code::not_found;
+    problem(call, session.error(), unknown ? "pool_not_found" : "");
+  }
+}
+
+void create(V1Face& face, const CallPtr& call, std::string key) {
+  auto body = body_object(call);
+  if (!body) return;
+  if (!key.empty()) (*body)["key"] = key;
+  if (body->contains("pool") && !(*body)["pool"].is_null()) {
+    take_from_pool(face, call, *body);
+    return;
+  }
+  auto options = read_session_options(*body, face.sessions().options());
+  if (!options) {
+    problem(call, options.error(), "validation_failed");
+    return;
+  }
+  const auto session = face.sessions().create(*std::move(options));
+  if (session) {
+    answer_with(*session, call);
+  } else {
+    problem(call, session.error());
+  }
 }
 
 void change(const std::shared_ptr<CodeSession>& session, const CallPtr& call) {
@@ -130,7 +149,7 @@ Result<CodeSessionOptions> read_session_options(const json& given,
   std::vector<std::string> known = kSessionPolicyFields;
   known.insert(known.end(), kIsolationFields.begin(), kIsolationFields.end());
   known.insert(known.end(), {"key", "kernel", "language", "work_dir", "env", "idle_timeout_s",
-                             "max_lifetime_s", "labels", "files", "kernel_spec"});
+                             "max_lifetime_s", "labels", "files", "kernel_spec", "pool"});
   known.insert(known.end(), std::begin(kRequestDefaults), std::end(kRequestDefaults));
   fields.refuse_unknown(known);
   options.key = fields.text("key");
@@ -147,7 +166,7 @@ Result<CodeSessionOptions> read_session_options(const json& given,
   options.labels = fields.text_map("labels");
   read_seconds(fields, "idle_timeout_s", options.idle_timeout);
   read_seconds(fields, "max_lifetime_s", options.lifetime_max);
-  fields.text_map("files");  // written when the session is there
+  options.files = fields.text_map("files");
   read_session_policies(fields, options.policies);
   read_session_setup(fields, options.setup);
   read_isolation(fields, options.isolation);
@@ -199,7 +218,9 @@ bool handle_sessions(V1Face& face, const CallPtr& call, const PathParts& path) {
     return true;
   }
   const std::string action = path.size() == 4 ? path[3] : std::string();
-  if (path.size() > 3 && action != "execute" && action != "interrupt" && action != "restart") {
+  constexpr std::string_view kActions[] = {"execute", "interrupt", "restart", "release"};
+  if (path.size() > 3 &&
+      std::find(std::begin(kActions), std::end(kActions), action) == std::end(kActions)) {
     return false;
   }
   const auto session = find_session(face, call, path);
@@ -214,6 +235,14 @@ bool handle_sessions(V1Face& face, const CallPtr& call, const PathParts& path) {
   } else if (action == "interrupt") {
     session->interrupt();
     call->json(200, session->to_json());
+  } else if (action == "release") {
+    face.sessions().release(session, [call](const Result<void>& released) {
+      if (released) {
+        call->empty(204);
+      } else {
+        problem(call, released.error());
+      }
+    });
   } else {
     session->restart([call, session](const Result<void>& restarted) {
       if (restarted) {

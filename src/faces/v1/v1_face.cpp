@@ -70,11 +70,11 @@ std::optional<std::uint64_t> number_argument(const CallPtr& call, std::string_vi
 bool V1Face::handle(const CallPtr& call, const PathParts& path) {
   if (v1::handle_info(*this, call, path)) return true;
   if (path.empty() || path[0] != "v1") return false;
-  return v1::handle_sessions(*this, call, path) || v1::handle_executions(*this, call, path) ||
-         v1::handle_jobs(*this, call, path) || v1::handle_files(*this, call, path) ||
-         v1::handle_variables(*this, call, path) || v1::handle_history(*this, call, path) ||
-         v1::handle_packages(*this, call, path) || v1::handle_tools(*this, call, path) ||
-         v1::handle_tests(*this, call, path);
+  return v1::handle_sessions(*this, call, path) || v1::handle_pools(*this, call, path) ||
+         v1::handle_executions(*this, call, path) || v1::handle_jobs(*this, call, path) ||
+         v1::handle_files(*this, call, path) || v1::handle_variables(*this, call, path) ||
+         v1::handle_history(*this, call, path) || v1::handle_packages(*this, call, path) ||
+         v1::handle_tools(*this, call, path) || v1::handle_tests(*this, call, path);
 }
 
 }  // namespace perijove

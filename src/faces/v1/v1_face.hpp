@@ -55,6 +55,7 @@ std::optional<std::uint64_t> number_argument(const CallPtr& call, std::string_vi
 
 // One function per group of paths; false when the path is none of theirs.
 bool handle_sessions(V1Face& face, const CallPtr& call, const PathParts& path);
+bool handle_pools(V1Face& face, const CallPtr& call, const PathParts& path);
 bool handle_executions(V1Face& face, const CallPtr& call, const PathParts& path);
 bool handle_jobs(V1Face& face, const CallPtr& call, const PathParts& path);
 bool handle_info(V1Face& face, const CallPtr& call, const PathParts& path);

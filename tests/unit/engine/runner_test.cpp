@@ -243,6 +243,21 @@ TEST_F(BlockRunnerTest, GivesUpABlockWithWhatThereIs) {
   EXPECT_FALSE(called);
 }
 
+TEST_F(BlockRunnerTest, GivesUpABlockWithWhatWaitsToBeRead) {
+  // The journal has it all when the kernel is idle again. This reader is slower, if the kernel has
+  // not been slower still.
+  for (int attempt = 0; attempt < 50 && !runner_->running(); ++attempt) {
+    printed_.clear();
+    runner_->run("flood 12 1048576", {}, [](const RunResult&) {});
+    ASSERT_TRUE(run_until(shard_.loop(), [&] {
+      return !printed_.empty() && kernel_->summary().execution_state == ExecutionState::idle;
+    }));
+  }
+  ASSERT_TRUE(runner_->running()) << "it has read everything, every time";
+  const std::string all = text(runner_->abandon());
+  EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), 12);
+}
+
 TEST_F(BlockRunnerTest, AnswersWhatCodeAsks) {
   answer_ = "bob";
   runner_ = make_runner();
