@@ -74,7 +74,8 @@ void Audience::notify(TimePoint now) {
   if (std::exchange(unread_, false)) {
     for_each([](KernelListener& listener) { listener.on_messages(); });
   }
-  trim(now);
+  forget_lost(now);
+  trim();
 }
 
 void Audience::for_each(const std::function<void(KernelListener&)>& function) {
@@ -88,7 +89,7 @@ void Audience::for_each(const std::function<void(KernelListener&)>& function) {
   }
 }
 
-void Audience::trim(TimePoint now) {
+void Audience::forget_lost(TimePoint now) {
   std::erase_if(members_, [&](const auto& each) {
     const Member& seen = each.second;
     return seen.listener == nullptr && now - seen.detached_at > limits::kDetachedSessionKept;
@@ -103,6 +104,9 @@ void Audience::trim(TimePoint now) {
         });
     members_.erase(longest_lost);
   }
+}
+
+void Audience::trim() {
   std::uint64_t needed = journal_.end();
   for (const auto& [id, each] : members_) needed = std::min(needed, each.acknowledged);
   journal_.trim(needed);

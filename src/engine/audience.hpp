@@ -51,8 +51,10 @@ class Audience {
   /// What was read up to `position` has surely reached the client; the rest may be asked for again.
   void acknowledge(ReaderId reader, std::uint64_t position);
 
-  /// Calls on_messages for all who have something to read, and forgets what nobody needs.
+  /// Calls on_messages for all who have something to read, and trims.
   void notify(TimePoint now);
+  /// Forgets what nobody needs any more.
+  void trim();
 
   /// Calls `function` for each attached listener; it may attach or detach.
   void for_each(const std::function<void(KernelListener&)>& function);
@@ -74,7 +76,7 @@ class Audience {
   };
 
   Member* member(ReaderId reader);
-  void trim(TimePoint now);
+  void forget_lost(TimePoint now);
 
   Journal journal_;
   std::map<ReaderId, Member> members_;

@@ -64,6 +64,8 @@ class Attachment {
   Journal::Read read();
   /// See Audience::acknowledge.
   void acknowledge(std::uint64_t position);
+  /// See Audience::trim.
+  void trim();
 
   /// accepted: sent, or queued until the kernel takes it. congested: accepted too, but no more
   /// before on_writable(), please. gone: the kernel is dead. malformed: not a message; nothing

@@ -32,6 +32,7 @@ Journal::Read Attachment::read() { return kernel_->audience_.read(reader_); }
 void Attachment::acknowledge(std::uint64_t position) {
   kernel_->audience_.acknowledge(reader_, position);
 }
+void Attachment::trim() { kernel_->audience_.trim(); }
 Attachment::Submission Attachment::submit(const ClientMessage& message,
                                           const std::shared_ptr<const void>& owner) {
   return kernel_->submit(reader_, message, owner);

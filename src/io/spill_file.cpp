@@ -1,10 +1,15 @@
 #include "io/spill_file.hpp"
 
 #include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "base/log.hpp"
 #include "io/file_descriptor.hpp"
@@ -17,22 +22,21 @@ class SpillFile final : public JournalStore {
   SpillFile(std::string directory, std::uint64_t bytes_max)
       : directory_(std::move(directory)), bytes_max_(bytes_max) {}
 
-  std::optional<std::uint64_t> write(ByteView bytes) override {
-    if (end_ - released_ + bytes.size() > bytes_max_ || !open_file()) return std::nullopt;
-    const std::uint64_t where = end_;
-    while (!bytes.empty()) {
-      const ssize_t wrote =
-          ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(end_));
-      if (wrote < 0 && errno == EINTR) continue;
-      if (wrote <= 0) {
-        complain("cannot write");
-        end_ = where;
-        return std::nullopt;
-      }
-      bytes.remove_prefix(static_cast<std::size_t>(wrote));
-      end_ += static_cast<std::uint64_t>(wrote);
+  std::optional<std::uint64_t> reserve(std::size_t size) override {
+    if (end_ - released_ + size > bytes_max_) return std::nullopt;
+    return std::exchange(end_, end_ + size);
+  }
+
+  bool write(std::uint64_t where, std::span<const ByteView> pieces) override {
+    std::vector<iovec> left;
+    std::size_t size = 0;
+    for (const ByteView piece : pieces) {
+      size += piece.size();
+      if (!piece.empty()) left.push_back({const_cast<char*>(piece.data()), piece.size()});
     }
-    return where;
+    if (open_file() && write_all(where, left)) return true;
+    if (where + size == end_) end_ = where;  // the newest place is free again
+    return false;
   }
 
   std::optional<std::string> read(std::uint64_t where, std::size_t size) override {
@@ -66,6 +70,28 @@ class SpillFile final : public JournalStore {
   }
 
  private:
+  bool write_all(std::uint64_t where, std::span<iovec> left) {
+    while (!left.empty()) {
+      const auto count = std::min<std::size_t>(left.size(), IOV_MAX);
+      const ssize_t wrote =
+          ::pwritev(file_.get(), left.data(), static_cast<int>(count), static_cast<off_t>(where));
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote <= 0) {
+        complain("cannot write");
+        return false;
+      }
+      where += static_cast<std::uint64_t>(wrote);
+      for (auto taken = static_cast<std::size_t>(wrote); taken > 0;) {
+        iovec& front = left.front();
+        const std::size_t part = std::min(taken, front.iov_len);
+        front = {static_cast<char*>(front.iov_base) + part, front.iov_len - part};
+        taken -= part;
+        if (front.iov_len == 0) left = left.subspan(1);
+      }
+    }
+    return true;
+  }
+
   bool open_file() {
     if (file_) return true;
     file_.reset(::open(directory_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));

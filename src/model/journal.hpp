@@ -4,6 +4,8 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "protocol/message.hpp"
 
@@ -18,8 +20,11 @@ inline constexpr ReaderId kEveryReader = 0;
 class JournalStore {
  public:
   virtual ~JournalStore() = default;
-  /// Keeps `bytes` and returns where; nullopt when that failed or would exceed the store's limit.
-  virtual std::optional<std::uint64_t> write(ByteView bytes) = 0;
+  /// A place for `size` bytes, behind all places before; nullopt when it would exceed the store's
+  /// limit.
+  virtual std::optional<std::uint64_t> reserve(std::size_t size) = 0;
+  /// Fills a place with these pieces, which are as long as it is; false when that failed.
+  virtual bool write(std::uint64_t where, std::span<const ByteView> pieces) = 0;
   /// Reads back what write() kept there; nullopt when that failed.
   virtual std::optional<std::string> read(std::uint64_t where, std::size_t size) = 0;
   /// Everything before `where` is not needed any more.
@@ -64,23 +69,25 @@ class Journal {
 
  private:
   struct Entry {
-    MessagePtr message;  // null: in the store
-    bool counted = true;  // in memory_bytes_
-    std::uint64_t where = 0;
-    std::size_t size = 0;
+    MessagePtr message;                  // null: in the store, or lost when it has no place there
+    std::optional<std::uint64_t> where;  // its place in the store
+    std::size_t size = 0;  // of what is in memory, or in the store when it has a place
     ReaderId reader = kEveryReader;
-    bool lost = false;
   };
 
+  Entry& at(std::uint64_t position) { return entries_[position - begin_]; }
   void spill();
+  void put_by(Entry& entry);
+  void put_by(std::vector<Entry*>& run);
   MessagePtr load(Entry& entry);
 
   std::size_t memory_bytes_max_;
   std::unique_ptr<JournalStore> store_;
   std::deque<Entry> entries_;
   std::uint64_t begin_ = 0;            // position of entries_.front()
-  std::uint64_t first_in_memory_ = 0;  // entries before it are in the store, lost or held elsewhere
-  std::size_t memory_bytes_ = 0;
+  std::uint64_t first_in_memory_ = 0;  // entries before it are in the store, lost or in held_
+  std::deque<std::uint64_t> held_;     // to be put by as soon as no reader has them any more
+  std::size_t memory_bytes_ = 0;       // of the entries from first_in_memory_ on
 };
 
 }  // namespace perijove

@@ -1,6 +1,7 @@
 #include "protocol/json_scan.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -48,7 +49,13 @@ struct Scanner {
       const std::uint64_t backslash = word ^ (kOnes * '\\');
       const std::uint64_t special = (word - kOnes * 0x20) | ((quote - kOnes) & ~quote) |
                                     ((backslash - kOnes) & ~backslash) | word;
-      if (special & kHigh) return;
+      if (const std::uint64_t found = special & kHigh) {
+        // The lowest one is exact, which is the first where bytes count from the lowest.
+        if constexpr (std::endian::native == std::endian::little) {
+          at += static_cast<std::size_t>(std::countr_zero(found)) / 8;
+        }
+        return;
+      }
       at += 8;
     }
   }
@@ -130,14 +137,14 @@ struct Scanner {
   }
 
   // Iterative: the text decides the nesting, so the nesting must not decide our stack.
-  bool scan_value() {
+  bool scan_value(int depth_max = kJsonDepthMax) {
     char closers[kJsonDepthMax];
     int depth = 0;
     for (;;) {
       skip_space();
       const char open = peek();
       if (open == '{' || open == '[') {
-        if (depth == kJsonDepthMax) return false;
+        if (depth == depth_max) return false;
         ++at;
         closers[depth++] = open == '{' ? '}' : ']';
         skip_space();
@@ -200,7 +207,7 @@ bool is_json_value(ByteView text) {
   return scan.end();
 }
 
-JsonMembers::JsonMembers(ByteView text) : text_(text) {
+JsonMembers::JsonMembers(ByteView text, int depth_max) : text_(text), depth_max_(depth_max) {
   Scanner scan{text_};
   scan.skip_space();
   done_ = !scan.take('{');
@@ -229,7 +236,7 @@ std::optional<JsonMember> JsonMembers::next() {
   if (!scan.take(':')) return std::nullopt;
   scan.skip_space();
   start = scan.at;
-  if (!scan.scan_value()) return std::nullopt;
+  if (!scan.scan_value(depth_max_)) return std::nullopt;
   member.value = text_.substr(start, scan.at - start);
   at_ = scan.at;
   first_ = false;

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/bytes.hpp"
+#include "protocol/json.hpp"
 
 namespace perijove {
 
@@ -24,10 +25,11 @@ struct JsonMember {
 ///     while (auto member = members.next()) ...
 ///     if (!members.complete()) ...   // not one valid object
 ///
-/// Values are scanned by the same rules as is_json_value. next() ends the walk at the first fault.
+/// Values are scanned by the same rules as is_json_value, nested at most `depth_max` deep, the
+/// object itself not counted. next() ends the walk at the first fault.
 class JsonMembers {
  public:
-  explicit JsonMembers(ByteView text);
+  explicit JsonMembers(ByteView text, int depth_max = kJsonDepthMax);
 
   /// The next member; nullopt at the end or at a fault.
   std::optional<JsonMember> next();
@@ -37,6 +39,7 @@ class JsonMembers {
 
  private:
   ByteView text_;
+  int depth_max_;
   std::size_t at_ = 0;
   bool first_ = true;
   bool done_ = false;

@@ -30,7 +30,7 @@ std::shared_ptr<const Message> Message::share(Channel channel, const SignedParts
 std::shared_ptr<const Message> Message::copy(Channel channel, const SignedParts& parts,
                                              std::span<const ByteView> buffers) {
   std::shared_ptr<Message> message(new Message(channel, parts, buffers));
-  std::shared_ptr<char[]> block(new char[message->size_bytes_]);
+  auto block = std::make_shared_for_overwrite<char[]>(message->size_bytes_);
   char* at = block.get();
   const auto keep = [&at](ByteView& view) {
     if (!view.empty()) std::memcpy(at, view.data(), view.size());

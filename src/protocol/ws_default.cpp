@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "protocol/header.hpp"
+#include "protocol/json.hpp"
 #include "protocol/json_scan.hpp"
 
 namespace perijove {
@@ -35,23 +36,18 @@ ByteView trim(ByteView text) {
   return start == ByteView::npos ? ByteView() : text.substr(start);
 }
 
-void append_part(std::string& out, ByteView part) {
-  if (is_object(trim(part)) && is_json_value(part)) {
-    out += part;
-    return;
-  }
+void append_malformed(std::string& out, ByteView part) {
   out += R"({"malformed":)";
   append_json_string(out, part);
   out += '}';
 }
 
-// The member of `object` with this key, raw; empty when there is none.
-ByteView member(ByteView object, ByteView key) {
-  JsonMembers members(object);
-  while (const auto found = members.next()) {
-    if (found->key == key) return found->value;
+void append_part(std::string& out, ByteView part) {
+  if (is_object(trim(part)) && is_json_value(part)) {
+    out += part;
+  } else {
+    append_malformed(out, part);
   }
-  return {};
 }
 
 bool carries_mime_bundle(ByteView msg_type) {
@@ -59,25 +55,31 @@ bool carries_mime_bundle(ByteView msg_type) {
          msg_type == "update_display_data";
 }
 
-// `content` with a text/plain entry in its non-empty data, when it has none.
-void append_with_plain_text(std::string& out, ByteView content) {
-  const ByteView data = member(content, "data");
-  if (!is_object(data) || !member(data, "text/plain").empty() || !is_json_value(content)) {
-    append_part(out, content);
-    return;
+// Appends a content, or what stands in its place, but for its end, which is returned: it follows as
+// it is. A bundle without a text/plain entry gets one. Large contents are walked twice at most.
+ByteView append_content(std::string& out, ByteView msg_type, ByteView content) {
+  JsonMembers members(content, kJsonDepthMax - 1);
+  ByteView data;
+  while (const auto member = members.next()) {
+    if (member->key == "data" && data.empty()) data = member->value;
   }
-  JsonMembers members(data);
-  const auto first = members.next();
-  if (!first) {
-    append_part(out, content);
-    return;
+  if (!members.complete()) {
+    append_malformed(out, content);
+    return {};
   }
+  if (!carries_mime_bundle(msg_type) || !is_object(data)) return content;
+  JsonMembers bundle(data);
+  const auto first = bundle.next();
+  for (auto entry = first; entry; entry = bundle.next()) {
+    if (entry->key == "text/plain") return content;
+  }
+  if (!first) return content;
   const auto brace = static_cast<std::size_t>(data.data() - content.data()) + 1;
   out += content.substr(0, brace);
   out += R"("text/plain":"<)";
   out += first->key;
   out += R"(>",)";
-  out += content.substr(brace);
+  return content.substr(brace);
 }
 
 }  // namespace
@@ -137,7 +139,7 @@ WsDefaultFrame encode_ws_default(const Message& message) {
   std::string& out = frame.head;
   const std::size_t table = frame.binary ? kWord * (2 + buffer_count) : 0;
   out.reserve(table + parts.header.size() + parts.parent_header.size() + parts.metadata.size() +
-              parts.content.size() + 256);
+              256);
   out.append(table, '\0');
 
   const auto ids = peek_header(parts.header);
@@ -153,20 +155,16 @@ WsDefaultFrame encode_ws_default(const Message& message) {
   out += R"(,"metadata":)";
   append_part(out, parts.metadata);
   out += R"(,"content":)";
-  if (carries_mime_bundle(msg_type)) {
-    append_with_plain_text(out, parts.content);
-  } else {
-    append_part(out, parts.content);
-  }
-  if (!frame.binary) out += R"(,"buffers":[])";
-  out += R"(,"channel":")";
-  out += to_string(message.channel());
-  out += "\"}";
+  frame.content = append_content(out, msg_type, parts.content);
+  if (!frame.binary) frame.tail = R"(,"buffers":[])";
+  frame.tail += R"(,"channel":")";
+  frame.tail += to_string(message.channel());
+  frame.tail += "\"}";
 
   if (frame.binary) {
     put_word(out.data(), static_cast<std::uint32_t>(1 + buffer_count));
     put_word(out.data() + kWord, static_cast<std::uint32_t>(table));
-    std::size_t at = out.size();
+    std::size_t at = frame.size();
     for (std::size_t i = 0; i < buffer_count; ++i) {
       put_word(out.data() + kWord * (2 + i), static_cast<std::uint32_t>(at));
       at += message.buffers()[i].size();

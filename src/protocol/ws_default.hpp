@@ -31,14 +31,18 @@ Result<ClientMessage> decode_ws_default_text(ByteView text);
 /// accepted too.
 Result<ClientMessage> decode_ws_default_binary(ByteView bytes);
 
-/// One websocket message of this framing.
+/// One websocket message of this framing: head, content and tail, then the buffers verbatim.
 struct WsDefaultFrame {
   bool binary = false;  ///< Whether the websocket message is binary; text otherwise.
-  std::string head;     ///< The whole text, or offsets and JSON; the buffers follow verbatim.
+  std::string head;
+  ByteView content;  ///< Into the message, whose content may be large and so is not copied.
+  std::string tail;
+
+  std::size_t size() const { return head.size() + content.size() + tail.size(); }
 };
 
-/// Frames `message` by splicing its parts: each is checked to be one JSON object and then copied,
-/// not parsed and written again. A part that is none (a kernel's fault: NaN, cut text) is replaced
+/// Frames `message` by splicing its parts: each is checked to be one JSON object, not parsed and
+/// written again. A part that is none (a kernel's fault: NaN, cut text) is replaced
 /// by {"malformed": "<its text>"}, so that the client gets everything and the frame stays valid.
 /// display_data and execute_result without a text/plain entry get one that names the type, because
 /// OpenHands reads data["text/plain"] unconditionally.

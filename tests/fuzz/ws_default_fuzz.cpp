@@ -57,7 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto message = Message::copy(Channel::iopub, parts, buffers);
   const WsDefaultFrame frame = encode_ws_default(*message);
   PERIJOVE_REQUIRE(frame.binary == !buffers.empty());
-  std::string whole = frame.head;
+  std::string whole = frame.head + std::string(frame.content) + frame.tail;
   for (const ByteView buffer : buffers) whole += buffer;
   const auto back = frame.binary ? decode_ws_default_binary(whole) : decode_ws_default_text(whole);
   PERIJOVE_REQUIRE(back.has_value());

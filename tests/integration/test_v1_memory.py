@@ -18,7 +18,7 @@ class Floods(WithGateway):
         self.assertEqual(status, 201, session)
         path = "/v1/sessions/" + session["session_id"]
         self.addCleanup(self.gateway.ask, "DELETE", path)
-        answer = self.gateway.ask("POST", path + "/execute", {"code": code}, timeout=600)
+        answer = self.gateway.ask("POST", path + "/execute", {"code": code, "timeout": None}, timeout=600)
         self.assertEqual(answer[2]["status"], "ok", answer)
         self.printed = answer[2]["warnings"][0]["message"]
         text = pathlib.Path(f"/proc/{self.gateway.pid}/status").read_text()

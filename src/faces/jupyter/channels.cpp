@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <deque>
 #include <utility>
 
@@ -18,7 +21,10 @@ class ChannelsSession final : public KernelListener,
   enum class Framing { v1, legacy };
 
   ChannelsSession(std::shared_ptr<WebSocket> socket, Framing framing, bool replays)
-      : socket_(std::move(socket)), framing_(framing), replays_(replays) {}
+      : socket_(std::move(socket)),
+        framing_(framing),
+        replays_(replays),
+        timer_(socket_->stream().shard().loop()) {}
 
   void start(const std::shared_ptr<Kernel>& kernel, std::string session_id,
              std::function<void()> on_closed) {
@@ -77,7 +83,33 @@ class ChannelsSession final : public KernelListener,
     }
     socket_->flush();
     constexpr std::size_t kNotedMax = 32;
-    if (!replays_ || sent_.size() > kNotedMax) note_acknowledged();
+    if (!replays_ || sent_.size() > kNotedMax || large_unacknowledged()) note_acknowledged();
+    ask_later(std::chrono::milliseconds(5));
+  }
+
+  // Whether the system has taken a message whole and, as far as was asked, a mebibyte of what it
+  // took is not acknowledged.
+  bool large_unacknowledged() const {
+    constexpr std::uint64_t kLarge = 1024 * 1024;
+    const std::uint64_t written = socket_->stream().written_bytes();
+    return !sent_.empty() && sent_.front().end <= written && written - acknowledged_ > kLarge;
+  }
+
+  // Nobody tells when the client's system acknowledges, and large messages are not to be kept until
+  // there is something else to send.
+  void ask_later(std::chrono::milliseconds after) {
+    static constexpr std::chrono::milliseconds kAfterMax(1000);
+    if (!large_unacknowledged() || std::exchange(asking_, true)) return;
+    timer_.expires_after(after);
+    timer_.async_wait([weak = weak_from_this(), after](const boost::system::error_code&) {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->asking_ = false;
+      if (!self->attachment_) return;
+      self->note_acknowledged();
+      self->attachment_->trim();
+      self->ask_later(std::min(2 * after, kAfterMax));
+    });
   }
 
   void pump_later() {
@@ -109,18 +141,13 @@ class ChannelsSession final : public KernelListener,
         append(part);
       }
     } else {
-      WsDefaultFrame frame = encode_ws_default(*message);
-      std::size_t size = frame.head.size();
+      const WsDefaultFrame frame = encode_ws_default(*message);
+      std::size_t size = frame.size();
       for (const ByteView buffer : message->buffers()) size += buffer.size();
       socket_->begin_message(frame.binary ? WsOpcode::binary : WsOpcode::text, size);
-      if (frame.head.size() <= limits::kCopyMessageBytesMax) {
-        stream.append(frame.head);
-      } else {
-        // With its message, which the journal then does not put by on disk while it is being sent.
-        const auto owner = std::make_shared<const std::pair<std::string, MessagePtr>>(
-            std::move(frame.head), message);
-        stream.append(owner->first, owner);
-      }
+      stream.append(frame.head);
+      append(frame.content);
+      stream.append(frame.tail);
     }
     for (const ByteView buffer : message->buffers()) append(buffer);
   }
@@ -184,8 +211,8 @@ class ChannelsSession final : public KernelListener,
       sent_.clear();
       return;
     }
-    const std::uint64_t acknowledged = socket_->stream().acknowledged_bytes();
-    while (!sent_.empty() && sent_.front().end <= acknowledged) {
+    acknowledged_ = socket_->stream().acknowledged_bytes();
+    while (!sent_.empty() && sent_.front().end <= acknowledged_) {
       attachment_->acknowledge(sent_.front().position);
       sent_.pop_front();
     }
@@ -206,6 +233,9 @@ class ChannelsSession final : public KernelListener,
   bool replays_;
   std::unique_ptr<Attachment> attachment_;
   std::deque<Sent> sent_;
+  std::uint64_t acknowledged_ = 0;  // of the stream's bytes, when it was asked last
+  boost::asio::steady_timer timer_;
+  bool asking_ = false;
   bool pump_posted_ = false;
 };
 

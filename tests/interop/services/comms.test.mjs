@@ -140,9 +140,10 @@ for (const [name, framing] of [
       });
       await execute(
         kernel,
-        `try:
+        `import ipykernel
+if ipykernel.version_info >= (6, 18):
     from comm import create_comm
-except ImportError:
+else:  # the package may be there, but it is not this kernel's
     from ipykernel.comm import Comm as create_comm
 own = create_comm(target_name="from-kernel", data={"a": 1}, buffers=[b"\\x00\\x01", b"\\xfe"])`,
       );

@@ -16,6 +16,13 @@ using testing::open_descriptors;
 constexpr std::uint64_t kMebibyte = 1024 * 1024;
 constexpr std::uint64_t kPlenty = 1 << 30;
 
+// Reserves a place and fills it.
+std::optional<std::uint64_t> put(JournalStore& file, ByteView bytes) {
+  const auto where = file.reserve(bytes.size());
+  const ByteView pieces[] = {bytes};
+  return where && file.write(*where, pieces) ? where : std::nullopt;
+}
+
 class SpillFileTest : public ::testing::Test {
  protected:
   // The descriptors that were opened since the test began.
@@ -39,9 +46,9 @@ class SpillFileTest : public ::testing::Test {
 TEST_F(SpillFileTest, ReadsBackWhatItWrote) {
   const auto file = make_spill_file(temp_.str(), kPlenty);
   const std::string binary("\0\xff\n", 3);
-  const auto first = file->write("first");
-  const auto second = file->write(binary);
-  const auto third = file->write(std::string(3 * kMebibyte, 'x'));
+  const auto first = put(*file, "first");
+  const auto second = put(*file, binary);
+  const auto third = put(*file, std::string(3 * kMebibyte, 'x'));
   ASSERT_TRUE(first && second && third);
   EXPECT_LT(*first, *second);
   EXPECT_LT(*second, *third);
@@ -51,10 +58,33 @@ TEST_F(SpillFileTest, ReadsBackWhatItWrote) {
   EXPECT_EQ(file->read(*first, 5), "first");
 }
 
+TEST_F(SpillFileTest, FillsPlacesInAnyOrder) {
+  const auto file = make_spill_file(temp_.str(), kPlenty);
+  const auto first = file->reserve(6);
+  const auto second = put(*file, "second");
+  ASSERT_TRUE(first && second);
+  EXPECT_LT(*first, *second);
+  const ByteView pieces[] = {"f", "", "irst", "!"};
+  ASSERT_TRUE(file->write(*first, pieces));
+  EXPECT_EQ(file->read(*first, 6), "first!");
+  EXPECT_EQ(file->read(*second, 6), "second");
+}
+
+TEST_F(SpillFileTest, TakesMorePiecesThanTheSystemTakesAtOnce) {
+  const auto file = make_spill_file(temp_.str(), kPlenty);
+  const std::string text(5'000, 'x');
+  std::vector<ByteView> pieces;
+  for (std::size_t i = 0; i < text.size(); ++i) pieces.push_back(ByteView(text).substr(i, 1));
+  const auto where = file->reserve(text.size());
+  ASSERT_TRUE(where);
+  ASSERT_TRUE(file->write(*where, pieces));
+  EXPECT_EQ(file->read(*where, text.size()), text);
+}
+
 TEST_F(SpillFileTest, HasNoNameAndIsMadeWhenItIsNeeded) {
   const auto file = make_spill_file(temp_.str(), kPlenty);
   EXPECT_TRUE(opened().empty());
-  ASSERT_TRUE(file->write("x"));
+  ASSERT_TRUE(put(*file, "x"));
   ASSERT_EQ(opened().size(), 1u);
   EXPECT_TRUE(fs::is_empty(temp_.path()));
   const int flags = fcntl(*opened().begin(), F_GETFD);
@@ -67,34 +97,34 @@ TEST_F(SpillFileTest, HasNoNameAndIsMadeWhenItIsNeeded) {
 
 TEST_F(SpillFileTest, IsClosedAtItsEnd) {
   auto file = make_spill_file(temp_.str(), kPlenty);
-  ASSERT_TRUE(file->write("x"));
+  ASSERT_TRUE(put(*file, "x"));
   file.reset();
   EXPECT_TRUE(opened().empty());
 }
 
 TEST_F(SpillFileTest, RefusesMoreThanItsLimit) {
   const auto file = make_spill_file(temp_.str(), 10);
-  EXPECT_TRUE(file->write("123456"));
-  EXPECT_FALSE(file->write("12345"));
-  const auto last = file->write("1234");
+  EXPECT_TRUE(put(*file, "123456"));
+  EXPECT_FALSE(put(*file, "12345"));
+  const auto last = put(*file, "1234");
   ASSERT_TRUE(last);
-  EXPECT_FALSE(file->write("1"));
+  EXPECT_FALSE(put(*file, "1"));
   EXPECT_EQ(file->read(*last, 4), "1234");
 }
 
 TEST_F(SpillFileTest, ALimitOfZeroTakesNothing) {
-  EXPECT_FALSE(make_spill_file(temp_.str(), 0)->write("x"));
+  EXPECT_FALSE(put(*make_spill_file(temp_.str(), 0), "x"));
 }
 
 TEST_F(SpillFileTest, TakesMoreWhenSomethingWasReleased) {
   const auto file = make_spill_file(temp_.str(), 2 * kMebibyte);
   const std::string half(kMebibyte, 'x');
-  ASSERT_TRUE(file->write(half));
-  const auto second = file->write(half);
+  ASSERT_TRUE(put(*file, half));
+  const auto second = put(*file, half);
   ASSERT_TRUE(second);
-  EXPECT_FALSE(file->write(half));
+  EXPECT_FALSE(put(*file, half));
   file->release_before(*second);
-  const auto third = file->write(std::string(kMebibyte, 'y'));
+  const auto third = put(*file, std::string(kMebibyte, 'y'));
   ASSERT_TRUE(third);
   EXPECT_EQ(file->read(*second, kMebibyte), half);
   EXPECT_EQ(file->read(*third, kMebibyte), std::string(kMebibyte, 'y'));
@@ -103,7 +133,7 @@ TEST_F(SpillFileTest, TakesMoreWhenSomethingWasReleased) {
 TEST_F(SpillFileTest, GivesReleasedBlocksBackToTheDisk) {
   const auto file = make_spill_file(temp_.str(), kPlenty);
   std::vector<std::uint64_t> places;
-  for (char c = 'a'; c <= 'h'; ++c) places.push_back(*file->write(std::string(kMebibyte, c)));
+  for (char c = 'a'; c <= 'h'; ++c) places.push_back(*put(*file, std::string(kMebibyte, c)));
   const std::uint64_t before = bytes_on_disk();
   EXPECT_GE(before, 8 * kMebibyte);
   file->release_before(places[6]);
@@ -116,7 +146,7 @@ TEST_F(SpillFileTest, NeverReleasesWhatStandsBehind) {
   const auto file = make_spill_file(temp_.str(), kPlenty);
   const std::string text(700'000, 'x');
   std::vector<std::uint64_t> places;
-  for (int i = 0; i < 10; ++i) places.push_back(*file->write(text));
+  for (int i = 0; i < 10; ++i) places.push_back(*put(*file, text));
   for (std::size_t i = 0; i < places.size(); ++i) {
     file->release_before(places[i]);
     file->release_before(places[i]);
@@ -129,27 +159,28 @@ TEST_F(SpillFileTest, NeverReleasesWhatStandsBehind) {
 
 TEST_F(SpillFileTest, StartsOverWhenCleared) {
   const auto file = make_spill_file(temp_.str(), 10);
-  ASSERT_TRUE(file->write("1234567890"));
+  ASSERT_TRUE(put(*file, "1234567890"));
   file->clear();
   EXPECT_TRUE(opened().empty());
   EXPECT_FALSE(file->read(0, 10));
-  const auto again = file->write("abc");
+  const auto again = put(*file, "abc");
   ASSERT_TRUE(again);
   EXPECT_EQ(file->read(*again, 3), "abc");
 }
 
 TEST_F(SpillFileTest, SaysNoWhereItCannotWrite) {
   const auto file = make_spill_file(temp_.str() + "/missing", kPlenty);
-  EXPECT_FALSE(file->write("x"));
-  EXPECT_FALSE(file->write("x"));
+  EXPECT_FALSE(put(*file, "x"));
+  EXPECT_FALSE(put(*file, "x"));
+  EXPECT_EQ(file->reserve(1), 0u) << "what could not be written takes no place";
   fs::create_directory(temp_.path() / "missing");
-  EXPECT_TRUE(file->write("x")) << "and tries again";
+  EXPECT_TRUE(put(*file, "x")) << "and tries again";
 }
 
 TEST_F(SpillFileTest, ReadsNothingThatIsNotThere) {
   const auto file = make_spill_file(temp_.str(), kPlenty);
   EXPECT_FALSE(file->read(0, 1));
-  ASSERT_TRUE(file->write("abc"));
+  ASSERT_TRUE(put(*file, "abc"));
   EXPECT_FALSE(file->read(0, 4));
   EXPECT_FALSE(file->read(100, 1));
 }

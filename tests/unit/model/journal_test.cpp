@@ -18,9 +18,13 @@ using ::testing::IsEmpty;
 // What a store did and holds; outlives the store, which belongs to its journal.
 struct StoreLog {
   std::map<std::uint64_t, std::string> kept;  // by place
+  std::map<std::uint64_t, std::size_t>
+      reserved;  // places that were not written yet, and their sizes
   std::uint64_t end = 0;
   std::uint64_t released = 0;
+  int written = 0;  // calls
   int cleared = 0;
+  bool is_full = false;
   bool writes_fail = false;
   bool reads_fail = false;
   std::vector<std::string> failed_writes;
@@ -31,15 +35,34 @@ class FakeStore final : public JournalStore {
  public:
   explicit FakeStore(std::shared_ptr<StoreLog> log) : log_(std::move(log)) {}
 
-  std::optional<std::uint64_t> write(ByteView bytes) override {
-    if (log_->writes_fail) {
-      log_->failed_writes.emplace_back(bytes);
-      return std::nullopt;
-    }
+  std::optional<std::uint64_t> reserve(std::size_t size) override {
+    if (log_->is_full) return std::nullopt;
     const std::uint64_t where = log_->end;
-    log_->kept[where] = bytes;
-    log_->end += bytes.size();
+    log_->reserved[where] = size;
+    log_->end += size;
     return where;
+  }
+  bool write(std::uint64_t where, std::span<const ByteView> pieces) override {
+    ++log_->written;
+    EXPECT_GE(where, log_->released) << "it is written to what was released";
+    std::string bytes;
+    for (const ByteView piece : pieces) bytes += piece;
+    // One place, or several that follow each other.
+    for (ByteView rest = bytes; !rest.empty();) {
+      const auto place = log_->reserved.find(where);
+      EXPECT_NE(place, log_->reserved.end()) << "nothing was reserved there";
+      if (place == log_->reserved.end() || place->second > rest.size()) return false;
+      const std::string text(rest.substr(0, place->second));
+      if (log_->writes_fail) {
+        log_->failed_writes.push_back(text);
+      } else {
+        log_->kept[where] = text;
+      }
+      rest.remove_prefix(text.size());
+      where += text.size();
+      log_->reserved.erase(place);
+    }
+    return !log_->writes_fail;
   }
   std::optional<std::string> read(std::uint64_t where, std::size_t size) override {
     EXPECT_GE(where, log_->released) << "what was released is read";
@@ -57,10 +80,12 @@ class FakeStore final : public JournalStore {
     EXPECT_GE(where, log_->released);
     log_->released = where;
     log_->kept.erase(log_->kept.begin(), log_->kept.lower_bound(where));
+    log_->reserved.erase(log_->reserved.begin(), log_->reserved.lower_bound(where));
   }
   void clear() override {
     ++log_->cleared;
     log_->kept.clear();
+    log_->reserved.clear();
     log_->end = log_->released = 0;
   }
 
@@ -192,6 +217,63 @@ TEST_F(JournalTest, KeepsTheNewestInMemoryWhateverItsSize) {
   it.append(message("y"));
   EXPECT_EQ(log_->kept.size(), 1u);
   EXPECT_EQ(it.memory_bytes(), 1u);
+}
+
+TEST_F(JournalTest, LeavesWhatAReaderIsSendingInMemoryUntilItHasDone) {
+  Journal it = journal(10);
+  it.append(message("large enough"));
+  MessagePtr sending = it.read(0, kAnna).message;
+  it.append(message("12345"));
+  it.trim(0);
+  EXPECT_EQ(log_->written, 0);
+  EXPECT_EQ(it.read(0, kBert).message, sending) << "it is there for others, too";
+  sending = nullptr;
+  it.trim(0);
+  EXPECT_EQ(log_->written, 1);
+  EXPECT_THAT(read_all(it, kBert), ElementsAre("large enough", "12345"));
+}
+
+TEST_F(JournalTest, NeverWritesWhatWasForgottenWhenItWasSent) {
+  Journal it = journal(10);
+  it.append(message("large enough"));
+  MessagePtr sending = it.read(0, kAnna).message;
+  it.append(message("12345"));
+  sending = nullptr;
+  it.trim(1);
+  EXPECT_EQ(log_->written, 0);
+  EXPECT_THAT(read_all(it, kAnna, 1), ElementsAre("12345"));
+}
+
+TEST_F(JournalTest, KeepsThePlacesOfLaterMessagesWhileAnEarlierOneIsBeingSent) {
+  Journal it = journal(0);
+  it.append(message("sending"));
+  MessagePtr sending = it.read(0, kAnna).message;
+  for (const char* content : {"b", "c", "newest"}) it.append(message(content));
+  it.trim(0);
+  sending = nullptr;
+  it.trim(0);
+  EXPECT_THAT(read_all(it, kAnna), ElementsAre("sending", "b", "c", "newest"));
+  it.trim(1);
+  EXPECT_THAT(read_all(it, kAnna, 1), ElementsAre("b", "c", "newest"));
+}
+
+TEST_F(JournalTest, WritesSmallMessagesTogether) {
+  Journal it = journal(8'000);
+  for (int i = 0; i < 1'000; ++i) it.append(message(std::string(100, 'x')));
+  EXPECT_LE(it.memory_bytes(), 8'000u);
+  EXPECT_GE(log_->kept.size(), 920u);
+  EXPECT_LE(log_->written, 100);
+  EXPECT_EQ(read_all(it, kAnna).size(), 1'000u);
+}
+
+TEST_F(JournalTest, SaysHowManyMessagesHadNoPlaceInTheStore) {
+  Journal it = journal(0);
+  it.append(message("stored"));
+  it.append(message("lost 1"));
+  log_->is_full = true;
+  it.append(message("lost 2"));
+  it.append(message("newest"));
+  EXPECT_THAT(read_all(it, kAnna), ElementsAre("stored", "2", "newest"));
 }
 
 TEST_F(JournalTest, SaysHowManyMessagesTheStoreDidNotTake) {
@@ -376,6 +458,7 @@ struct FollowingReader {
   ReaderId id;
   std::uint64_t position;
   std::uint64_t acknowledged;
+  MessagePtr sending = nullptr;
 };
 
 void run_simulation(std::uint64_t seed) {
@@ -431,6 +514,7 @@ void run_simulation(std::uint64_t seed) {
             reader.position = read.position;
             if (!read.message) break;
             ASSERT_EQ(number_of(read.message->parts().content), *expected.message);
+            reader.sending = random.chance(30) ? read.message : nullptr;
           }
           if (random.chance(50)) reader.acknowledged = reader.position;
         }
@@ -452,8 +536,10 @@ void run_simulation(std::uint64_t seed) {
         for (const FollowingReader& reader : readers) {
           needed = std::min(needed, reader.acknowledged);
         }
-        journal.trim(needed);
         oracle.trim(needed);
+        log->writes_fail = random.chance(5);
+        journal.trim(needed);
+        note_losses();
         break;
       }
     }
@@ -464,6 +550,7 @@ void run_simulation(std::uint64_t seed) {
   journal.trim(journal.end());
   EXPECT_EQ(journal.memory_bytes(), 0u);
   EXPECT_THAT(log->kept, IsEmpty());
+  EXPECT_THAT(log->reserved, IsEmpty());
 }
 
 TEST(JournalSimulation, ReadsAsIfEverythingStoodInOneList) {

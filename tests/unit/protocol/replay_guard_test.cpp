@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <deque>
+#include <random>
 #include <string>
+#include <vector>
 
 #include "base/ids.hpp"
 
@@ -47,6 +52,25 @@ TEST(ReplayGuard, ARefusedReplayDoesNotPushOthersOut) {
   EXPECT_TRUE(guard.admit("2222222222222222"));
   for (int i = 0; i < 10; ++i) EXPECT_FALSE(guard.admit("2222222222222222"));
   EXPECT_FALSE(guard.admit("1111111111111111"));
+}
+
+TEST(ReplayGuard, RemembersAsAListWould) {
+  // Few different signatures, most with the same last digits, which is where they are looked for.
+  for (const std::size_t history_max : {1u, 7u, 50u}) {
+    ReplayGuard guard(history_max);
+    std::deque<std::string> list;
+    std::mt19937 random(static_cast<unsigned>(history_max));
+    for (int i = 0; i < 20'000; ++i) {
+      char signature[17];
+      std::snprintf(signature, sizeof signature, "%012x%04x",
+                    static_cast<unsigned>(1 + random() % 50),
+                    static_cast<unsigned>(random() % 3 == 0 ? 0xffff : random() % 4));
+      const bool is_new = std::find(list.begin(), list.end(), signature) == list.end();
+      ASSERT_EQ(guard.admit(signature), is_new) << i << ' ' << signature;
+      if (is_new) list.emplace_back(signature);
+      if (list.size() > history_max) list.pop_front();
+    }
+  }
 }
 
 TEST(ReplayGuard, UnsignedMessagesAreAlwaysNew) {

@@ -28,16 +28,24 @@ const std::string kGolden =
 constexpr ByteView kHeader =
     R"({"msg_id":"m","msg_type":"status","username":"u","session":"s","date":null,"version":"5.3"})";
 
-WsDefaultFrame encode(const SignedParts& parts, const std::vector<ByteView>& buffers = {},
-                      Channel channel = Channel::iopub) {
-  return encode_ws_default(*Message::copy(channel, parts, buffers));
+struct Encoded {
+  bool binary;
+  std::string text;  // head, content and tail
+};
+Encoded encode(const SignedParts& parts, const std::vector<ByteView>& buffers = {},
+               Channel channel = Channel::iopub) {
+  const MessagePtr message = Message::copy(channel, parts, buffers);
+  const WsDefaultFrame frame = encode_ws_default(*message);
+  Encoded encoded{frame.binary, frame.head + std::string(frame.content) + frame.tail};
+  EXPECT_EQ(frame.size(), encoded.text.size());
+  return encoded;
 }
 
 json encoded(const SignedParts& parts) {
-  const WsDefaultFrame frame = encode(parts);
+  const Encoded frame = encode(parts);
   EXPECT_FALSE(frame.binary);
-  auto parsed = parse_json(frame.head);
-  EXPECT_TRUE(parsed) << frame.head;
+  auto parsed = parse_json(frame.text);
+  EXPECT_TRUE(parsed) << frame.text;
   return parsed ? *std::move(parsed) : json();
 }
 
@@ -215,26 +223,51 @@ TEST(WsDefaultBinary, RefusesHostileCountsAndOffsets) {
 // ---- to clients ----
 
 TEST(WsDefaultEncode, SplicesThePartsIntoOneText) {
-  const WsDefaultFrame frame =
-      encode({kHeader, R"({ "p": 1 })", "{}", R"({"execution_state":"idle"})"});
+  const Encoded frame = encode({kHeader, R"({ "p": 1 })", "{}", R"({"execution_state":"idle"})"});
   EXPECT_FALSE(frame.binary);
-  EXPECT_EQ(frame.head, R"({"header":)" + std::string(kHeader) +
+  EXPECT_EQ(frame.text, R"({"header":)" + std::string(kHeader) +
                             R"(,"msg_id":"m","msg_type":"status","parent_header":{ "p": 1 },)"
                             R"("metadata":{},"content":{"execution_state":"idle"},"buffers":[],)"
                             R"("channel":"iopub"})");
 }
 
+TEST(WsDefaultEncode, DoesNotCopyTheContent) {
+  for (const std::string type : {"stream", "display_data"}) {
+    const std::string header = R"({"msg_id":"m","msg_type":")" + type + "\"}";
+    const std::string content = R"({"data":{"image/png":")" + std::string(1000, 'A') + R"("}})";
+    const MessagePtr message = Message::copy(Channel::iopub, {header, "{}", "{}", content});
+    const WsDefaultFrame frame = encode_ws_default(*message);
+    const ByteView whole = message->parts().content;
+    EXPECT_GE(frame.content.size(), 1000u);
+    EXPECT_EQ(frame.content.data() + frame.content.size(), whole.data() + whole.size());
+    EXPECT_LT(frame.head.size() + frame.tail.size(), 300u);
+  }
+}
+
+TEST(WsDefaultEncode, NestsContentsAsDeepAsTextsOfTheirOwn) {
+  for (const std::string type : {"stream", "display_data"}) {
+    const auto content = [](int depth) {
+      const auto inner = static_cast<std::size_t>(depth - 1);
+      return R"({"a":)" + std::string(inner, '[') + std::string(inner, ']') + "}";
+    };
+    const std::string header = R"({"msg_id":"m","msg_type":")" + type + "\"}";
+    EXPECT_THAT(encode({header, "{}", "{}", content(kJsonDepthMax)}).text, HasSubstr(R"({"a":[)"));
+    EXPECT_THAT(encode({header, "{}", "{}", content(kJsonDepthMax + 1)}).text,
+                HasSubstr(R"("content":{"malformed":)"));
+  }
+}
+
 TEST(WsDefaultEncode, NamesTheChannel) {
   for (const Channel channel : {Channel::shell, Channel::control, Channel::stdin_}) {
-    const WsDefaultFrame frame = encode({kHeader, "{}", "{}", "{}"}, {}, channel);
-    EXPECT_EQ((*parse_json(frame.head))["channel"], std::string(to_string(channel)));
+    const Encoded frame = encode({kHeader, "{}", "{}", "{}"}, {}, channel);
+    EXPECT_EQ((*parse_json(frame.text))["channel"], std::string(to_string(channel)));
   }
 }
 
 TEST(WsDefaultEncode, PutsBuffersBehindTheJson) {
-  const WsDefaultFrame frame = encode({kHeader, "{}", "{}", "{}"}, {"\x01\x02", "", "\xff"});
+  const Encoded frame = encode({kHeader, "{}", "{}", "{}"}, {"\x01\x02", "", "\xff"});
   ASSERT_TRUE(frame.binary);
-  const std::string bytes = frame.head + "\x01\x02\xff";
+  const std::string bytes = frame.text + "\x01\x02\xff";
   EXPECT_EQ(bytes.substr(0, 8), from_hex("00000004 00000014"));
   const auto decoded = decode_ws_default_binary(bytes);
   ASSERT_TRUE(decoded) << decoded.error();
@@ -242,7 +275,7 @@ TEST(WsDefaultEncode, PutsBuffersBehindTheJson) {
   EXPECT_EQ(decoded->parts.header, kHeader);
   EXPECT_THAT(decoded->buffers, ElementsAre("\x01\x02", "", "\xff"));
 
-  const auto text = parse_json(ByteView(frame.head).substr(20));
+  const auto text = parse_json(ByteView(frame.text).substr(20));
   ASSERT_TRUE(text) << text.error();
   EXPECT_FALSE(text->contains("buffers"));
 }
@@ -250,8 +283,8 @@ TEST(WsDefaultEncode, PutsBuffersBehindTheJson) {
 TEST(WsDefaultEncode, ReadsBackWhatItWrote) {
   const SignedParts parts = {kHeader, R"({"msg_id":"p"})", R"({"m":[1,2]})",
                              "{\"t\":\"\xc3\xa4\"}"};
-  const WsDefaultFrame frame = encode(parts, {}, Channel::stdin_);
-  const auto decoded = decode_ws_default_text(frame.head);
+  const Encoded frame = encode(parts, {}, Channel::stdin_);
+  const auto decoded = decode_ws_default_text(frame.text);
   ASSERT_TRUE(decoded) << decoded.error();
   EXPECT_EQ(decoded->channel, Channel::stdin_);
   EXPECT_EQ(decoded->parts.header, parts.header);
