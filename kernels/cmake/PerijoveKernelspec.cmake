@@ -1,10 +1,12 @@
 # perijove_kernelspec(NAME TARGET DISPLAY_NAME LANGUAGE [INTERRUPT_MODE message|signal]
-#                     [TRANSPORT tcp])
+#                     [TRANSPORT tcp] [LIVE_FORK] [FORK_SERVER argument...])
 # Writes the kernelspec NAME of an executable target twice: for the installed binary, installed to
 # share/jupyter/kernels, and for the one in the build tree, below <build>/share/jupyter, which can
-# be put into JUPYTER_PATH.
+# be put into JUPYTER_PATH. LIVE_FORK: it answers perijove_fork_request. FORK_SERVER: with these arguments it is a server that forks kernels on
+# request; `{socket}` stands for the number of the socket that they come by.
 function(perijove_kernelspec name)
-  cmake_parse_arguments(arg "" "TARGET;DISPLAY_NAME;LANGUAGE;INTERRUPT_MODE;TRANSPORT" "" ${ARGN})
+  cmake_parse_arguments(arg "LIVE_FORK" "TARGET;DISPLAY_NAME;LANGUAGE;INTERRUPT_MODE;TRANSPORT" "FORK_SERVER"
+                        ${ARGN})
   set(DISPLAY_NAME "${arg_DISPLAY_NAME}")
   set(LANGUAGE ${arg_LANGUAGE})
   set(INTERRUPT_MODE message)
@@ -12,10 +14,18 @@ function(perijove_kernelspec name)
     set(INTERRUPT_MODE ${arg_INTERRUPT_MODE})
   endif()
   # Outputs wait for whoever reads them slowly (see common/publisher.hpp).
-  set(METADATA [[{"perijove": {"slow_subscriber": "wait"}}]])
+  set(settings [["slow_subscriber": "wait"]])
   if(arg_TRANSPORT)
-    set(METADATA "{\"perijove\": {\"slow_subscriber\": \"wait\", \"transport\": \"${arg_TRANSPORT}\"}}")
+    string(APPEND settings ", \"transport\": \"${arg_TRANSPORT}\"")
   endif()
+  if(arg_LIVE_FORK)
+    string(APPEND settings [[, "fork": "live"]])
+  endif()
+  if(arg_FORK_SERVER)
+    list(JOIN arg_FORK_SERVER [[", "]] words)
+    string(APPEND settings ", \"fork_server\": [\"{program}\", \"${words}\"]")
+  endif()
+  set(METADATA "{\"perijove\": {${settings}}}")
   set(share ${PROJECT_SOURCE_DIR}/share)
 
   # When it is installed, and not now, it is known where: cmake --install --prefix.

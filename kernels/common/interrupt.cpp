@@ -13,16 +13,17 @@ static_assert(std::atomic<Interrupt*>::is_always_lock_free &&
                   std::atomic<bool>::is_always_lock_free,
               "signal handlers may touch lock-free atomics only");
 
-void on_sigint(int) {
-  if (Interrupt* target = sigint_target.load()) target->request();
-}
-
 }  // namespace
 
-void Interrupt::request() noexcept {
+void Interrupt::on_sigint(int) {
+  if (Interrupt* target = sigint_target.load()) target->request(Origin::kSignal);
+}
+
+void Interrupt::request(Origin origin) noexcept {
   if (ignoring_) return;
   requested_ = true;
   wakeup_.set();
+  if (relay_ != nullptr) relay_(origin);
 }
 
 void Interrupt::forget() noexcept {
@@ -54,11 +55,11 @@ void Interrupt::sleep_for(std::chrono::duration<double> duration) const {
   }
 }
 
-void Interrupt::catch_sigint() {
+void Interrupt::catch_sigint(SystemCalls system_calls) {
   sigint_target = this;
   struct sigaction action = {};
   action.sa_handler = on_sigint;
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = system_calls == SystemCalls::kResume ? SA_RESTART : 0;
   sigaction(SIGINT, &action, nullptr);
   // A shell starts background jobs with SIGINT ignored, and a launcher may have blocked it.
   sigset_t interrupt_only;

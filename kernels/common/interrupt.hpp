@@ -23,7 +23,11 @@ class Interrupted : public std::exception {
 /// Threads: every member may be called from any thread; request() from signal handlers too.
 class Interrupt {
  public:
-  void request() noexcept;
+  enum class Origin { kMessage, kSignal };
+  /// Must be safe in a signal handler.
+  using Relay = void (*)(Origin origin);
+
+  void request() noexcept { request(Origin::kMessage); }
   void forget() noexcept;
 
   bool requested() const noexcept { return requested_.load(std::memory_order_relaxed); }
@@ -40,13 +44,24 @@ class Interrupt {
   /// Readable once an interrupt is wanted; ask requested() before believing it.
   int fd() const noexcept { return wakeup_.fd(); }
 
-  /// Lets SIGINT request this interrupt, for the life of the process: call it for one object only.
-  void catch_sigint();
+  /// Every request() calls this too, on the thread that makes it: for interpreters whose code does
+  /// not ask here. Set it before another thread can call request().
+  void relay_to(Relay relay) noexcept { relay_ = relay; }
+
+  enum class SystemCalls { kResume, kFail };
+
+  /// Lets SIGINT request this interrupt, until it is called for another object; system calls of the
+  /// thread that takes the signal go on, or fail with EINTR.
+  void catch_sigint(SystemCalls system_calls = SystemCalls::kResume);
 
  private:
+  static void on_sigint(int);
+  void request(Origin origin) noexcept;
+
   Wakeup wakeup_;
   std::atomic<bool> requested_ = false;
   std::atomic<bool> ignoring_ = false;
+  Relay relay_ = nullptr;
 };
 
 }  // namespace perijove::kernels

@@ -137,9 +137,16 @@ void Server::start_impl(xeus::xpub_message message) {
   serve_shell();
 }
 
-void Server::serve_shell() {
+void Server::wait_for_request() {
+  // The descriptor of a ZeroMQ socket tells of news only after all earlier news were taken: the
+  // caller has found nothing to receive.
+  if (idle_wait_) return idle_wait_(shell_.get(zmq::sockopt::fd), wake_main_.fd());
   std::array items = {zmq_pollitem_t{shell_.handle(), 0, ZMQ_POLLIN, 0},
                       zmq_pollitem_t{nullptr, wake_main_.fd(), ZMQ_POLLIN, 0}};
+  poll_once(items, std::nullopt);
+}
+
+void Server::serve_shell() {
   while (!stopping_) {
     std::optional<Request> request;
     if (waiting_.empty()) {
@@ -149,7 +156,7 @@ void Server::serve_shell() {
       waiting_.pop_front();
     }
     if (!request) {
-      poll_once(items, std::nullopt);
+      wait_for_request();
       continue;
     }
     // Before "busy" is published, so that whoever has seen "busy" can interrupt.
@@ -250,11 +257,16 @@ void Server::begin(Channel channel, const Request& request) {
 
 void Server::handle_shell(Request request) {
   begin(Channel::kShell, request);
+  execution_count_.reset();
   const std::string msg_type = request.msg_type;
-  if (!is_for_xeus(msg_type)) return handle_here(Channel::kShell, request);
+  const auto handler = handlers_.find(msg_type);
+  if (handler == handlers_.end() && !is_for_xeus(msg_type)) {
+    return handle_here(Channel::kShell, request);
+  }
   if (const auto fault = fault_of(msg_type, request.data.m_content)) {
     return refuse(Channel::kShell, msg_type, *fault);
   }
+  if (handler != handlers_.end()) return handle_by(handler->second, request);
   // The protocol's default; xeus takes an absent value for false.
   if (msg_type == "execute_request") request.data.m_content.emplace("stop_on_error", true);
 
@@ -264,6 +276,20 @@ void Server::handle_shell(Request request) {
   if (is_request(msg_type) && !shell_current_.replied) {
     reply_error(Channel::kShell, "InternalError", "the kernel could not handle this request");
   }
+}
+
+void Server::handle_by(const Handler& handler, const Request& request) {
+  publish_status(Channel::kShell, "busy");
+  try {
+    std::string content = handler(request);
+    if (is_request(request.msg_type)) {
+      reply(Channel::kShell, reply_type_of(request.msg_type), std::move(content));
+    }
+  } catch (const std::exception& error) {
+    if (is_request(request.msg_type)) reply_error(Channel::kShell, "InternalError", error.what());
+    complain(request.msg_type + ": " + error.what());
+  }
+  publish_status(Channel::kShell, "idle");
 }
 
 void Server::handle_here(Channel channel, const Request& request) {
@@ -317,10 +343,11 @@ void Server::refuse(Channel channel, const std::string& msg_type, const std::str
 // out; xeus asks for the abortion; it is done once "idle" is out.
 
 void Server::send_shell_impl(xeus::xmessage message) {
-  const json& content = message.content();
+  json content = message.content();
   if (shell_current_.msg_type == "execute_request" && content.value("status", "") == "error") {
     while (auto request = receive(shell_, shell_signer_)) waiting_.push_back(std::move(*request));
   }
+  if (execution_count_) content["execution_count"] = *execution_count_;
   reply(Channel::kShell, message.header().value("msg_type", ""), dump(content),
         dump(message.metadata()));
 }
@@ -432,15 +459,16 @@ Message Server::compose(std::string_view msg_type, std::string content) {
 
 void Server::publish(std::string_view msg_type, std::string content, std::string metadata,
                      Buffers buffers) {
-  Message message = compose(msg_type, std::move(content));
-  message.metadata = std::move(metadata);
-  message.buffers = std::move(buffers);
-  emit(Channel::kIopub, std::move(message));
+  publish_as_part_of(shell_current_.header_text, msg_type, std::move(content), std::move(metadata),
+                     std::move(buffers));
 }
 
 void Server::publish_as_part_of(const std::string& request_header, std::string_view msg_type,
-                                std::string content) {
-  emit(Channel::kIopub, compose_for(request_header, msg_type, std::move(content)));
+                                std::string content, std::string metadata, Buffers buffers) {
+  Message message = compose_for(request_header, msg_type, std::move(content));
+  message.metadata = std::move(metadata);
+  message.buffers = std::move(buffers);
+  emit(Channel::kIopub, std::move(message));
 }
 
 void Server::publish(Message message) { emit(Channel::kIopub, std::move(message)); }

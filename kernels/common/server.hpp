@@ -4,6 +4,7 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -73,8 +74,24 @@ class Server final : public xeus::xserver {
     shutdown_hook_ = std::move(hook);
   }
 
+  /// Answers a request instead of xeus, between "busy" and "idle": returns the content of the reply
+  /// as JSON text. What it returns for messages that have no reply is ignored.
+  using Handler = std::function<std::string(const Request& request)>;
+  void set_handler(std::string msg_type, Handler handler) {
+    handlers_.insert_or_assign(std::move(msg_type), std::move(handler));
+  }
+
+  /// Waits, in the place of a plain poll, until one of the two descriptors is readable or something
+  /// else has happened; returning early is harmless. For interpreters with an event loop that is to
+  /// go on between two requests. Called on the main thread when no request has arrived.
+  using IdleWait = std::function<void(int shell_fd, int wake_fd)>;
+  void set_idle_wait(IdleWait wait) { idle_wait_ = std::move(wait); }
+
   const Connection& connection() const noexcept { return options_.connection; }
   Interrupt& interrupt() noexcept { return interrupt_; }
+
+  /// Ends the kernel: interrupts the running cell, and gives it a moment. Threads: any.
+  void stop();
 
   /// True once the kernel is to end: a cell that is interrupted then has a moment to clean up.
   bool stopping() const noexcept { return stopping_; }
@@ -103,7 +120,11 @@ class Server final : public xeus::xserver {
   /// Publishes on iopub as a side effect of the request with this header, whichever is running: for
   /// outputs that come late. Threads: any, until the server is destroyed.
   void publish_as_part_of(const std::string& request_header, std::string_view msg_type,
-                          std::string content);
+                          std::string content, std::string metadata = "{}", Buffers buffers = {});
+
+  /// The execution_count in the reply to the running request: for interpreters that count
+  /// themselves, since xeus counts cells that are not stored in the history, too.
+  void count_as(int execution_count) noexcept { execution_count_ = execution_count; }
 
   /// Asks the client of the running request for a line of input. Throws Interrupted.
   std::string read_input(const std::string& prompt, bool password);
@@ -133,14 +154,15 @@ class Server final : public xeus::xserver {
 
   void serve_shell();
   void serve_control();
+  void wait_for_request();
   void handle_shell(Request request);
+  void handle_by(const Handler& handler, const Request& request);
   /// The requests that are answered without xeus, the same on both channels; others are refused.
   void handle_here(Channel channel, const Request& request);
   void refuse(Channel channel, const std::string& msg_type, const std::string& why);
   void abort_waiting_cells();
   void echo_heartbeats();
   void welcome_subscribers();
-  void stop();
 
   /// The next valid message that has arrived; bad ones are skipped and said on stderr.
   std::optional<Request> receive(zmq::socket_t& socket, Signer& signer);
@@ -163,6 +185,8 @@ class Server final : public xeus::xserver {
   std::string kernel_info_;
   Tap tap_;
   std::function<bool(bool)> shutdown_hook_;
+  std::map<std::string, Handler, std::less<>> handlers_;
+  IdleWait idle_wait_;
   HeaderWriter headers_;
   const std::string topic_prefix_;
   ReplayGuard replay_guard_;
@@ -178,6 +202,7 @@ class Server final : public xeus::xserver {
   Current shell_current_;
   std::deque<Request> waiting_;  ///< requests taken from the socket when a cell failed
   bool abort_waiting_ = false;
+  std::optional<int> execution_count_;  ///< of the running request, where xeus has it wrong
 
   // Control thread.
   zmq::socket_t control_;

@@ -1,0 +1,82 @@
+"""fork(), on this thread or on a fresh one.
+
+The runtime of OpenMP keeps a pool of threads for each thread that has used it, and a child in which
+such a thread lives on would wait for a pool that was not copied. On a thread that has used nothing,
+the child begins with nothing.
+"""
+
+import os
+import threading
+import warnings
+
+# As much as a main thread usually has, and room for deep recursion.
+STACK_BYTES = 16 << 20
+
+
+def fork(child):
+    """Calls `child`, which must not return, in a child process. Returns the process id of that, or
+    raises OSError."""
+    with warnings.catch_warnings():
+        # Newer Pythons warn of forks where there are threads; whoever calls this knows of them.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process = os.fork()
+    if process:
+        return process
+    try:
+        child()
+    finally:
+        os._exit(1)
+
+
+def fork_on_fresh_thread(child):
+    """The same, but the main thread of the child is one that has done nothing before."""
+    outcome = []
+    before = threading.stack_size(STACK_BYTES)
+
+    def begin():
+        threading.stack_size(before)
+        threading.current_thread().name = "MainThread"
+        child()
+
+    def run():
+        try:
+            outcome.append(fork(begin))
+        except OSError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    threading.stack_size(before)
+    thread.join()
+    if isinstance(outcome[0], OSError):
+        raise outcome[0]
+    return outcome[0]
+
+
+def fork_orphan(fork_first, child):
+    """The same by way of a process that ends at once: whoever adopts orphans becomes the parent of
+    the child. `fork_first` is one of the functions above."""
+    reader, writer = os.pipe()
+
+    def begin():
+        os.close(reader)
+        os.close(writer)
+        child()
+
+    def between():
+        os.write(writer, b"%d" % fork(begin))
+        os._exit(0)
+
+    try:
+        process = fork_first(between)
+        os.close(writer)
+        writer = None
+        answer = os.read(reader, 32)
+        os.waitpid(process, 0)
+    finally:
+        os.close(reader)
+        if writer is not None:
+            os.close(writer)
+    if not answer:
+        raise OSError("the process between has failed to fork")
+    return int(answer)

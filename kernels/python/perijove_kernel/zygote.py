@@ -1,0 +1,257 @@
+"""The fork server: python/zygote.hpp is its contract."""
+
+import array
+import gc
+import importlib
+import json
+import os
+import random
+import selectors
+import signal
+import socket
+import sys
+import time
+
+from perijove_kernel import forks
+from perijove_kernel.process_mark import set_mark
+from perijove_kernel.run import make_kernel, serve
+
+NOT_SINGLE_THREADED = 3
+PACKET_BYTES_MAX = 1 << 20
+DESCRIPTORS = 2  # stdout and stderr of a kernel
+
+LIMITS = {
+    "address_space_bytes": "RLIMIT_AS",
+    "data_bytes": "RLIMIT_DATA",
+    "cpu_seconds": "RLIMIT_CPU",
+    "file_bytes": "RLIMIT_FSIZE",
+    "open_files": "RLIMIT_NOFILE",
+    "processes": "RLIMIT_NPROC",
+}
+
+
+def run(descriptor, preload, plain):
+    """Serves requests from this socket, and returns the exit status of the process."""
+    kernel = make_kernel(plain)
+    preloaded, skipped = [], {}
+    for module in preload:
+        try:
+            importlib.import_module(module)
+            preloaded.append(module)
+        except Exception as error:
+            skipped[module] = "%s: %s" % (type(error).__name__, error)
+            _complain("%s is not preloaded: %s" % (module, skipped[module]))
+    # Libraries that know of forks, as OpenBLAS does, end their threads before one, and start them
+    # again when there is work for them.
+    os.waitpid(forks.fork_on_fresh_thread(lambda: os._exit(0)), 0)
+    threads = _other_threads()
+    if threads:
+        _complain("an import has started threads, which no fork can copy: " + ", ".join(threads))
+        return NOT_SINGLE_THREADED
+    # The collector would otherwise write to every object, and so copy the pages of all.
+    gc.collect()
+    gc.freeze()
+    with socket.socket(fileno=descriptor) as peer:
+        paths = [path for path in sys.path if os.path.isdir(path)]
+        return Zygote(kernel, peer).serve(
+            {"preloaded": preloaded, "skipped": skipped, "paths": paths}
+        )
+
+
+class Zygote:
+    def __init__(self, kernel, peer):
+        self._kernel = kernel
+        self._peer = peer
+        self._kernels = {}  # pidfd: process id
+        self._events = selectors.DefaultSelector()
+        self._ends = False
+
+    def serve(self, report):
+        wakeup, woken = socket.socketpair()
+        wakeup.setblocking(False)
+        signal.set_wakeup_fd(wakeup.fileno())
+        signal.signal(signal.SIGTERM, lambda number, frame: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; it is meant for others
+        self._events.register(self._peer, selectors.EVENT_READ, self._answer_request)
+        self._events.register(woken, selectors.EVENT_READ, self._end)
+        try:
+            self._send(dict(report, ready=True, pid=os.getpid(), python=sys.version.split()[0]))
+            while not self._ends:
+                for key, _ in self._events.select():
+                    key.data(key.fd)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the peer is gone
+        return 0
+
+    def _end(self, wakeup):
+        self._ends = True
+
+    def _send(self, message):
+        self._peer.send(json.dumps(message).encode("utf-8"))
+
+    def _reap(self, pidfd):
+        self._events.unregister(pidfd)
+        os.close(pidfd)
+        process = self._kernels.pop(pidfd)
+        _, status = os.waitpid(process, 0)
+        if os.WIFSIGNALED(status):
+            self._send({"exited": process, "signal": os.WTERMSIG(status)})
+        else:
+            self._send({"exited": process, "code": os.WEXITSTATUS(status)})
+
+    def _answer_request(self, peer):
+        packet, descriptors, is_whole = self._receive()
+        if not packet:
+            self._ends = True
+            return
+        identity = None
+        try:
+            if not is_whole:
+                raise ValueError("the packet is longer than %d bytes" % PACKET_BYTES_MAX)
+            request = json.loads(packet)
+            if not isinstance(request, dict):
+                raise ValueError("a request is a JSON object")
+            identity = request.get("id")
+            if len(descriptors) != DESCRIPTORS:
+                raise ValueError(
+                    "%d descriptors came along, not %d" % (len(descriptors), DESCRIPTORS)
+                )
+            check(request)
+            process = self._fork(request, descriptors)
+        except (ValueError, OSError) as error:
+            self._send({"id": identity, "error": str(error)})
+        else:
+            self._send({"id": identity, "pid": process})
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _receive(self):
+        """(bytes, descriptors, whether nothing was cut off)"""
+        descriptors = array.array("i")
+        packet, ancillary, flags, _ = self._peer.recvmsg(
+            PACKET_BYTES_MAX, socket.CMSG_SPACE(16 * descriptors.itemsize), socket.MSG_CMSG_CLOEXEC
+        )
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+        return packet, list(descriptors), not flags & socket.MSG_TRUNC
+
+    def _fork(self, request, descriptors):
+        sys.__stdout__.flush()
+        sys.__stderr__.flush()
+
+        def child():
+            become_kernel(self._kernel, request, descriptors)
+
+        if request.get("orphan"):
+            return forks.fork_orphan(forks.fork_on_fresh_thread, child)
+        process = forks.fork_on_fresh_thread(child)
+        pidfd = os.pidfd_open(process)
+        self._kernels[pidfd] = process
+        self._events.register(pidfd, selectors.EVENT_READ, self._reap)
+        return process
+
+
+def check(request):
+    """Raises ValueError unless these are the fields of a request."""
+    for field in ("connection_file", "cwd"):
+        if not isinstance(request.get(field), str) or not request[field].startswith("/"):
+            raise ValueError("%s is not an absolute path" % field)
+    environment = request.get("env")
+    if not isinstance(environment, dict) or not all(
+        isinstance(value, str) and name and "=" not in name and "\0" not in name + value
+        for name, value in environment.items()
+    ):
+        raise ValueError("env is not an object of strings")
+    if type(request.get("orphan", False)) is not bool:
+        raise ValueError("orphan is neither true nor false")
+    limits = request.get("limits", {})
+    if not isinstance(limits, dict):
+        raise ValueError("limits is not an object")
+    for name, value in limits.items():
+        if name not in LIMITS:
+            raise ValueError("there is no limit %r; there are %s" % (name, ", ".join(LIMITS)))
+        if type(value) is not int or value < 0:
+            raise ValueError("the limit %s is not a whole number" % name)
+
+
+def become_kernel(kernel, request, descriptors):
+    """In the child: everything of the zygote's is left behind. Does not return."""
+    status = 1
+    try:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        _take_descriptors(descriptors)
+        _take_environment(request["env"])
+        sys.argv[1:] = ["-f", request["connection_file"]]
+        _reseed()
+        kernel.after_fork()
+        _take_limits(request.get("limits", {}))
+        os.chdir(request["cwd"])
+        status = serve(kernel, request["connection_file"])
+    except BaseException as error:
+        print("perijove-kernel-python: %s" % error, file=sys.__stderr__, flush=True)
+    finally:
+        os._exit(status)
+
+
+def _take_descriptors(descriptors):
+    null = os.open("/dev/null", os.O_RDONLY)
+    # They have numbers beyond 2, so that none of these is overwritten before it is copied.
+    for source, target in zip([null, *descriptors], (0, 1, 2)):
+        os.dup2(source, target)
+    for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:
+        if descriptor > 2:
+            try:
+                os.close(descriptor)
+            except OSError:
+                pass  # that of the listing itself
+
+
+def _take_environment(environment):
+    set_mark(environment)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    for directory in reversed(environment.get("PYTHONPATH", "").split(os.pathsep)):
+        if directory and directory not in sys.path:
+            sys.path.insert(1, directory)
+
+
+def _take_limits(limits):
+    import resource
+
+    for name, value in limits.items():
+        resource.setrlimit(getattr(resource, LIMITS[name]), (value, value))
+
+
+def _reseed():
+    """Two children shall not throw the same dice."""
+    random.seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
+
+
+def _other_threads():
+    """The names of all threads but this one, once those that are about to end have had time to."""
+    patience = time.monotonic() + 1
+    while True:
+        names = []
+        for thread in os.listdir("/proc/self/task"):
+            try:
+                with open("/proc/self/task/%s/comm" % thread) as file:
+                    if int(thread) != os.getpid():
+                        names.append(file.read().strip())
+            except OSError:
+                pass  # it has ended
+        if not names or time.monotonic() > patience:
+            return names
+        time.sleep(0.002)
+
+
+def _complain(what):
+    print("perijove-kernel-python: %s" % what, file=sys.stderr, flush=True)

@@ -1,0 +1,66 @@
+#pragma once
+
+/// The fork server, `perijove-kernel-python --zygote FD [--preload MODULE,MODULE...] [--plain]`: a
+/// process that has imported Python, IPython and a list of modules, and forks a kernel per request
+/// in milliseconds, on memory that is shared until it is written to.
+///
+/// This header is the contract with whoever starts it; perijove_kernel/zygote.py fulfils it.
+///
+/// FD     an inherited, connected AF_UNIX socket of type SOCK_SEQPACKET. One packet is one JSON
+///        object in UTF-8, at most kPacketBytesMax long. Descriptors 0-2 of the zygote are its own;
+///        what could not be imported is named on its stderr.
+///
+/// 1. When it is ready, the zygote says so, before any request:
+///        {"ready": true, "pid": P, "python": "3.11.2", "preloaded": [MODULE...],
+///         "skipped": {MODULE: "why"...}, "paths": [DIRECTORY...]}
+///    paths            where modules come from: when one of these directories has changed, what has
+///                     been imported may be of yesterday
+///    If an import has started a thread, it says which on stderr instead and exits with
+///    kNotSingleThreaded: a fork would copy locks that such a thread may hold.
+///
+/// 2. A request for a kernel, with exactly two descriptors attached (SCM_RIGHTS), the stdout and
+///    the stderr of the kernel, in this order; the zygote closes its copies. stdin is /dev/null.
+///        {"id": N, "connection_file": PATH, "cwd": PATH, "env": {NAME: VALUE...},
+///         "limits": {"address_space_bytes": B, "data_bytes": B, "cpu_seconds": S,
+///                    "file_bytes": B, "open_files": N, "processes": N}, "orphan": BOOLEAN}
+///    id               any JSON value; comes back in the answer
+///    connection_file  absolute; read by the kernel itself, after the fork: its key never is in the
+///                     memory of the zygote
+///    env              the whole environment of the kernel; of the zygote's own nothing is left.
+///                     JPY_PARENT_PID in it names the process with which the kernel ends; without
+///                     it the kernel outlives the zygote and everybody else. Variables that Python
+///                     reads only when it starts (PYTHONHASHSEED, PYTHONPATH...) come too late,
+///                     except that the directories of PYTHONPATH are put into sys.path.
+///                     PERIJOVE_PROCESS replaces the zygote's in /proc/PID/environ, too, when it
+///                     is as long.
+///    limits           may be absent, as each of its members may: soft and hard rlimits
+///    orphan           may be absent: false. true: the process between the zygote and the kernel
+///                     ends before the answer, so that the nearest process above that adopts
+///                     orphans (PR_SET_CHILD_SUBREAPER) is the kernel's parent: it reaps it, and
+///                     there is no 4.
+///
+/// 3. The answer, in the order of the requests:
+///        {"id": N, "pid": P}           the kernel has been forked; it leads a session of its own
+///        {"id": N, "error": "why"}     nothing was started: a faulty request, or no process left
+///    A kernel that cannot go on after the fork (no such directory, a limit that is not allowed, an
+///    unusable connection file) says so on its stderr and exits with status 1: see 4.
+///    A packet that is no JSON object is answered with {"id": null, "error": "why"}.
+///
+/// 4. When a kernel has ended; the zygote is its parent and reaps it:
+///        {"exited": P, "code": C}      it exited with status C
+///        {"exited": P, "signal": S}    signal S has killed it
+///    "exited" never comes before the answer with that pid.
+///
+/// 5. When the peer closes its end, or SIGTERM comes, the zygote exits with status 0. Its kernels
+///    go on: they watch JPY_PARENT_PID themselves.
+///
+/// A kernel inherits no descriptor of the zygote but its own 0-2. It has default signal handlers
+/// and an empty signal mask, and freshly seeded `random` and `numpy.random`. All kernels of one
+/// zygote share the layout of their address space and the secret of Python's string hash: kernels
+/// of people who must not attack each other want a zygote each.
+namespace perijove::kernels::python {
+
+constexpr int kNotSingleThreaded = 3;
+constexpr int kPacketBytesMax = 1 << 20;
+
+}  // namespace perijove::kernels::python
