@@ -3,7 +3,8 @@
 
 The outcomes are those of a run of the tests, which write them when told where:
 
-    PERIJOVE_ISOLATION_RESULTS=build/isolation ctest --test-dir build -R 'integration[.](sandbox|docker)'
+    PERIJOVE_ISOLATION_RESULTS=build/isolation ctest --test-dir build \\
+        -R 'integration[.](sandbox|docker_hostile|gvisor_hostile)'
     scripts/isolation_table.py build/isolation            writes the table
     scripts/isolation_table.py build/isolation --check    exits with 1 when it says something else
 """
@@ -16,7 +17,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 PAGE = TOP / "docs" / "isolation.md"
 BEGIN = "<!-- generated: outcomes (scripts/isolation_table.py) -->\n"
 END = "<!-- end -->\n"
-KINDS = ("none", "sandbox", "docker")
+KINDS = ("none", "sandbox", "docker", "docker+gvisor")
 sys.path.insert(0, str(TOP / "tests" / "integration"))
 import hostile  # noqa: E402
 
@@ -30,8 +31,9 @@ def table(results):
         cells = []
         for result in results:
             outcome = result["outcomes"].get(name)
-            cells.append("not tried" if outcome is None
-                         else "**can**" if outcome["outcome"] == hostile.REACHED else "stopped")
+            reached = outcome is not None and outcome["outcome"] == hostile.REACHED
+            cells.append("not tried" if outcome is None else "stopped" if not reached
+                         else "its own" if name in hostile.ITS_OWN.get(result["kind"], ()) else "**can**")
         if set(cells) != {"not tried"}:
             lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

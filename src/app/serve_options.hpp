@@ -12,6 +12,8 @@ namespace perijove {
 
 /// Everything that a serving gateway can be told; app/settings.cpp says how each is called.
 struct ServeOptions {
+  ServeOptions() { gateway.fork_servers = true; }
+
   std::string ip = "127.0.0.1";
   std::uint16_t port = 8888;       ///< 0: any free one.
   std::uint16_t port_retries = 0;  ///< Further ports that are tried when `port` is taken.

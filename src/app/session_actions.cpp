@@ -276,6 +276,28 @@ Result<int> release_sessions(const GatewayClient& client, const SessionFlags& fl
   return act(client, flags, console, "POST", "/release", "released");
 }
 
+Result<int> fork_session(const GatewayClient& client, const SessionFlags& flags, Console& console) {
+  constexpr std::uint64_t kCountMax = 1'000'000;  // the gateway knows better
+  const auto count = parse_count(flags.count, "--count", 1, kCountMax);
+  if (!count) return count.error();
+  const auto id = resolve_session(client, flags.id);
+  if (!id) return id.error();
+  const auto forks =
+      ask_object(client, "POST", session_path(*id) + "/fork", dump_json({{"count", *count}}));
+  if (!forks) return forks.error();
+  if (flags.as_json) {
+    console.result(dump_json_pretty(*forks));
+    return 0;
+  }
+  for (const json& session : forks->value("sessions", json::array())) {
+    console.result(json_text(session, "session_id"));
+  }
+  for (const json& warning : forks->value("warnings", json::array())) {
+    console.note("note: " + shown(warning));
+  }
+  return 0;
+}
+
 Result<int> stop_sessions(const GatewayClient& client, const SessionFlags& flags,
                           Console& console) {
   return act(client, flags, console, "DELETE", "", "stopped");

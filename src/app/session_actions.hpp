@@ -27,6 +27,8 @@ struct SessionFlags : GatewayFlags {
   std::string lifetime;
   bool reuse = false;
 
+  std::string count = "1";  // fork
+
   // exec
   std::string file;
   std::string code;
@@ -66,6 +68,7 @@ SessionAction interrupt_sessions;
 SessionAction restart_sessions;
 SessionAction stop_sessions;
 SessionAction release_sessions;
+SessionAction fork_session;
 SessionAction list_session_files;
 SessionAction get_session_file;
 SessionAction put_session_file;

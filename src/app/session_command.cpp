@@ -134,6 +134,11 @@ void add_session_command(CLI::App& app, Action& action) {
   add_exec_options(*exec_command, *exec_flags);
   add_with_ids("interrupt", "Interrupt what they run; variables stay", interrupt_sessions);
   add_with_ids("restart", "Start their kernels anew, without their variables", restart_sessions);
+  const auto [fork_command, fork_flags] = add_with_id(
+      "fork", "Copy a session as it stands, with its files and variables, and print the new ids",
+      fork_session);
+  fork_command->add_option("--count", fork_flags->count, "How many copies [1]")
+      ->option_text("COUNT");
   add_with_ids("stop", "End them; their directories stay", stop_sessions);
   add_with_ids("release", "Give them back to their pool: they end, and their directories go",
                release_sessions);

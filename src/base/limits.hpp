@@ -52,6 +52,10 @@ inline constexpr std::size_t kDetachedSessionsMax = 64;
 /// How long a lost websocket's session may still come back and get what it missed.
 inline constexpr std::chrono::minutes kDetachedSessionKept{60};
 
+/// Fork servers at a time: one for each kernelspec that has one, and for each environment of it that
+/// differs in what is read at a start. Kernels beyond start as if there were none.
+inline constexpr std::size_t kForkServersMax = 8;
+
 /// Of a kernel's own standard output and error the last bytes, for errors and `kernel logs`.
 inline constexpr std::size_t kKernelLogBytesMax = 64 * 1024;
 
@@ -95,6 +99,10 @@ inline constexpr std::size_t kPooledSessionsMax = 1'000;
 inline constexpr std::size_t kPoolStartsAtOnceMax = 2;
 /// A pool whose sessions cannot be made ready tries again after 1 s, 2 s, ... and this.
 inline constexpr std::chrono::seconds kPoolRetryMax{60};
+/// Copies of a session that one request may ask for.
+inline constexpr std::size_t kForksMax = 16;
+/// How long copying a session's files may take.
+inline constexpr std::chrono::minutes kCopyTimeMax{10};
 /// How long the removal of a returned session's directory may take.
 inline constexpr std::chrono::minutes kRemovalTimeMax{10};
 /// Files of a work directory in one listing, and in one archive; more is 413.

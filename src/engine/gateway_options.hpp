@@ -18,6 +18,9 @@ struct GatewayOptions {
   /// Whether this process is there for the gateway alone, which then adopts orphans, reaps them and
   /// lifts the limit of open files. A program that embeds us has children and limits of its own.
   bool owns_process = true;
+  /// Whether kernels are forked from a server where their kernelspec has one; for a process that
+  /// serves for long.
+  bool fork_servers = false;
 };
 
 }  // namespace perijove

@@ -69,18 +69,25 @@ GatewayRuntime::GatewayRuntime(GatewayOptions options, std::string runtime_base,
       kernelspecs_(std::move(options.kernelspec_dirs)),
       registry_(shard_, provisioners_, kernelspecs_, std::move(options.registry)) {
   for (auto& each : make_provisioners(runtime_dir_, registry_.options().gateway_env,
-                                      provisioners_.policy())) {
+                                      provisioners_.policy(), options.fork_servers)) {
     provisioners_.add(std::move(each));
   }
+  provisioners_.begin(shard_);
 }
 
 std::vector<std::unique_ptr<Provisioner>> make_provisioners(RuntimeDir& runtime_dir,
                                                             const Environment& environment,
-                                                            const IsolationPolicy& policy) {
+                                                            const IsolationPolicy& policy,
+                                                            bool fork_servers) {
   DockerOptions docker;
-  if (const auto host = environment.find("DOCKER_HOST");
-      host != environment.end() && !host->second.empty()) {
-    docker.host = host->second;
+  const auto variable = [&environment](const char* name) {
+    const auto found = environment.find(name);
+    return found == environment.end() ? std::string() : found->second;
+  };
+  if (const std::string host = variable("DOCKER_HOST"); !host.empty()) docker.host = host;
+  if (!variable("DOCKER_TLS_VERIFY").empty()) {
+    docker.tls_directory = variable("DOCKER_CERT_PATH");
+    if (docker.tls_directory.empty()) docker.tls_directory = variable("HOME") + "/.docker";
   }
   // Where clients may run anything on this machine, they may mount anything, too.
   if (policy.default_kind != "none") {
@@ -88,7 +95,7 @@ std::vector<std::unique_ptr<Provisioner>> make_provisioners(RuntimeDir& runtime_
     docker.networks = policy.networks;
   }
   std::vector<std::unique_ptr<Provisioner>> all;
-  all.push_back(make_local_provisioner(runtime_dir));
+  all.push_back(make_local_provisioner(runtime_dir, fork_servers));
   all.push_back(make_sandbox_provisioner(runtime_dir));
   all.push_back(make_docker_provisioner(runtime_dir, std::move(docker)));
   return all;

@@ -37,10 +37,11 @@ class GatewayRuntime {
 };
 
 /// All ways to run kernels that this build has. `environment` says where Docker's daemon is
-/// (DOCKER_HOST). Nothing is looked for before it is used.
+/// (DOCKER_HOST); `fork_servers`: see GatewayOptions. Nothing is looked for before it is used.
 std::vector<std::unique_ptr<Provisioner>> make_provisioners(RuntimeDir& runtime_dir,
                                                             const Environment& environment,
-                                                            const IsolationPolicy& policy);
+                                                            const IsolationPolicy& policy,
+                                                            bool fork_servers = false);
 
 /// Whether the sockets of kernels can have their paths in a runtime directory below `base`; the
 /// error (invalid_argument) says by how much it is too long.

@@ -199,6 +199,7 @@ void Kernel::launch(lifecycle::Generation generation) {
     self.process_exited(generation, status);
   });
   launched_ = provisioner_.launch(shard_, request_, std::move(events));
+  request_.branch = nullptr;  // what it was a copy of may have gone on: a restart begins anew
 }
 
 void Kernel::connect() {

@@ -40,6 +40,10 @@ void Provisioners::add(std::unique_ptr<Provisioner> provisioner) {
   });
 }
 
+void Provisioners::begin(Shard& shard) {
+  for (const auto& each : provisioners_) each->begin(shard);
+}
+
 std::vector<std::string> Provisioners::kinds() const {
   std::vector<std::string> kinds;
   for (const auto& each : provisioners_) kinds.emplace_back(each->kind());
@@ -54,7 +58,8 @@ Result<Provisioner*> Provisioners::find(const std::string& kind) const {
   for (const std::string& each : kinds()) known += (known.empty() ? "" : ", ") + each;
   const std::string hint = did_you_mean(kind, kinds());
   return Error{Code::invalid_argument, "there is no isolation '" + kind + "'; " +
-                                           (hint.empty() ? "" : hint + " ") + "known are: " + known};
+                                           (hint.empty() ? "" : hint + " ") +
+                                           "known are: " + known};
 }
 
 Result<Provisioner*> Provisioners::choose(IsolationRequest& request, const Kernelspec& spec) const {
@@ -86,9 +91,9 @@ Result<void> Provisioners::allow(const IsolationRequest& request,
                      "--isolation-networks"};
   }
   for (const Mount& mount : request.mounts) {
-    const bool below = std::any_of(
-        policy_.mount_roots.begin(), policy_.mount_roots.end(),
-        [&mount](const std::string& root) { return lies_below(mount.source, root); });
+    const bool below =
+        std::any_of(policy_.mount_roots.begin(), policy_.mount_roots.end(),
+                    [&mount](const std::string& root) { return lies_below(mount.source, root); });
     if (!below) {
       return Error{Code::permission_denied,
                    "mount '" + mount.source +

@@ -28,6 +28,8 @@ class Provisioners {
   explicit Provisioners(IsolationPolicy policy) : policy_(std::move(policy)) {}
 
   void add(std::unique_ptr<Provisioner> provisioner);
+  /// Calls Provisioner::begin of each.
+  void begin(Shard& shard);
   /// Their kinds, from the weakest isolation to the strongest.
   std::vector<std::string> kinds() const;
   const std::string& default_kind() const { return policy_.default_kind; }

@@ -91,6 +91,7 @@ Result<std::shared_ptr<Kernel>> KernelRegistry::start(const StartKernel& request
     launch.spec.interpreter = request.interpreter;
   }
   launch.transport = options_.kernel_transport;
+  launch.branch = request.branch;
   launch.work_dir = request.work_dir.empty() ? work_dir_for(request) : request.work_dir;
   auto environment = make_kernel_environment({.gateway = options_.gateway_env,
                                               .spec = launch.spec,

@@ -41,6 +41,8 @@ struct StartKernel {
   IsolationRequest isolation = {};
   /// Instead of the kernelspec's own, when its command begins with a Python; empty: that one.
   std::string interpreter = {};
+  /// See LaunchRequest; for its first start. Whoever gives it has seen that the kernel can do it.
+  Branch branch = {};
 };
 
 /// A step in a kernel's life, for /api/events and the metrics.

@@ -162,18 +162,31 @@ void BlockRunner::answer_input(std::string_view text) {
   send(Channel::stdin_, "input_reply", make_uuid(), dump_json({{"value", text}}), parent);
 }
 
-void BlockRunner::ask_language_info(std::function<void(std::string)> done) {
-  info_msg_id_ = make_uuid();
-  info_done_ = std::move(done);
-  const auto sent = send(Channel::shell, "kernel_info_request", info_msg_id_, "{}", "{}");
+void BlockRunner::ask(std::string_view request_type, std::string_view content,
+                      std::function<void(Result<std::string>)> done) {
+  assert(!asked_done_);
+  asked_msg_id_ = make_uuid();
+  asked_reply_ = std::string(request_type.substr(0, request_type.rfind('_'))) + "_reply";
+  asked_done_ = std::move(done);
+  const auto sent = send(Channel::shell, request_type, asked_msg_id_, content, "{}");
   if (sent == Attachment::Submission::gone) end_questions();
+}
+
+void BlockRunner::ask_language_info(std::function<void(std::string)> done) {
+  ask("kernel_info_request", "{}", [done = std::move(done)](const Result<std::string>& answer) {
+    const nlohmann::json reply = answer ? read_object(*answer) : nlohmann::json::object();
+    const auto info = reply.find("language_info");
+    done(info == reply.end() ? "null" : dump_json(*info));
+  });
 }
 
 // Nobody will answer any more.
 void BlockRunner::end_questions() {
   input_parent_.clear();
-  if (!info_done_) return;
-  boost::asio::post(shard_.loop(), [call = std::exchange(info_done_, nullptr)] { call("null"); });
+  if (!asked_done_) return;
+  boost::asio::post(shard_.loop(), [call = std::exchange(asked_done_, nullptr)] {
+    call(Error{Code::unavailable, "the kernel ended without an answer"});
+  });
 }
 
 // ---- from the kernel ----
@@ -226,10 +239,8 @@ void BlockRunner::receive(const MessagePtr& message) {
   const ByteView content = message->parts().content;
   const std::string_view type = header->msg_type;
 
-  if (type == "kernel_info_reply" && info_done_ && parent->msg_id == info_msg_id_) {
-    const nlohmann::json reply = read_object(content);
-    const auto info = reply.find("language_info");
-    std::exchange(info_done_, nullptr)(info == reply.end() ? "null" : dump_json(*info));
+  if (asked_done_ && type == asked_reply_ && parent->msg_id == asked_msg_id_) {
+    std::exchange(asked_done_, nullptr)(std::string(content));
     return;
   }
   const bool ours = current_ && parent->msg_id == current_->execution.msg_id();

@@ -92,12 +92,17 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
   void cancel();
 
   /// Gives up the running block as it is, without a word to the kernel, and returns what there is
-  /// of its result, with what it has put out and nobody has read yet (up to a limit): for a caller that is about to end the kernel. `done` is not called.
+  /// of its result, with what it has put out and nobody has read yet (up to a limit): for a caller
+  /// that is about to end the kernel. `done` is not called.
   RunResult abandon();
 
   /// The user's answer to the last InputRequest; ignored when none waits.
   void answer_input(std::string_view text);
 
+  /// Sends a request on shell that is no code, `kernel_info_request`, and hands over the JSON text
+  /// of its reply's content; unavailable when the kernel ended without an answer. One at a time.
+  void ask(std::string_view request_type, std::string_view content,
+           std::function<void(Result<std::string>)> done);
   /// Asks what the kernel speaks. `done` gets the JSON text of kernel_info_reply's language_info,
   /// or of null when the kernel ended without an answer.
   void ask_language_info(std::function<void(std::string)> done);
@@ -142,8 +147,9 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
   std::unique_ptr<Current> current_;
   std::vector<Record> earlier_;
   std::string input_parent_;  // header of the input_request that waits
-  std::string info_msg_id_;   // of the kernel_info_request that waits
-  std::function<void(std::string)> info_done_;
+  std::string asked_msg_id_;  // of the request of ask() that waits
+  std::string asked_reply_;   // and the type of its reply
+  std::function<void(Result<std::string>)> asked_done_;
   std::optional<std::string> kernel_gone_;  // the reason
   std::string state_lost_;                  // why a process ended while no block was running
   bool restarting_ = false;                 // because of a stuck block,

@@ -301,7 +301,7 @@ void CodeSession::with_kernel(const std::string& wanted,
 }
 
 Result<LanguageKernel*> CodeSession::start_kernel(const std::string& language,
-                                                  const std::string& name) {
+                                                  const std::string& name, Branch branch) {
   StartKernel start;
   start.name = name;
   if (language == language_ && name == options_.kernel) start.spec = options_.kernelspec;
@@ -312,6 +312,7 @@ Result<LanguageKernel*> CodeSession::start_kernel(const std::string& language,
   if (language == "python") start.interpreter = prepared_.interpreter;
   start.session_name = options_.key;
   start.work_dir = options_.work_dir;
+  start.branch = std::move(branch);
   auto kernel = std::make_unique<LanguageKernel>();
   kernel->language = language;
   kernel->generation = ++generations_[language];
@@ -450,6 +451,7 @@ void CodeSession::stop(Done done) {
   for (const auto& each : queue) each->abandon("the session has ended");
   if (running_) running_->abandon("the session has ended");
   end_set_up(Error{Code::aborted, "the session has ended"});
+  copying_.reset();
   const auto left = std::make_shared<std::size_t>(kernels_.size() + 1);
   const auto one_less = [self, left] {
     if (--*left > 0) return;

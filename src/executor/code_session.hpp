@@ -141,6 +141,16 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   /// Decides about code that is no execution's, by the session's checker.
   void admit(AdmissionRequest request, std::function<void(AdmissionVerdict)> done);
 
+  /// Makes `branch`, a session that was just made for it, a copy of this one as it stands: its
+  /// files, and its own language's kernel with all variables, forked while it lives. This one waits
+  /// meanwhile and goes on as it was. `done` gets what the copy lacks, for people. Errors: aborted
+  /// (something runs), failed_precondition (there is no kernel yet; or the kernel refuses, and says
+  /// why), unimplemented (its kernel cannot), unavailable, resource_exhausted.
+  void fork_into(const std::shared_ptr<CodeSession>& branch,
+                 std::function<void(Result<std::vector<std::string>>)> done);
+  /// What a session must be made with that is to become a copy of this one.
+  CodeSessionOptions options_of_branch() const;
+
   /// Changes what may change later.
   void set_limits(std::optional<Duration> idle_timeout, std::optional<Duration> lifetime_max);
 
@@ -153,7 +163,12 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   /// The kernel for a language, started when need be; `use` gets it when it is ready, or the error:
   /// not_found (nobody speaks it), unavailable, deadline_exceeded.
   void with_kernel(const std::string& language, std::function<void(Result<LanguageKernel*>)> use);
-  Result<LanguageKernel*> start_kernel(const std::string& language, const std::string& name);
+  Result<LanguageKernel*> start_kernel(const std::string& language, const std::string& name,
+                                       Branch branch = {});
+  Result<void> check_fork() const;
+  void copy_files(const std::string& from, std::function<void(Result<void>)> done);
+  void begin_as_copy(const std::shared_ptr<CodeSession>& of,
+                     std::function<void(Result<std::vector<std::string>>)> done);
   std::shared_ptr<BlockRunner> make_runner(const std::shared_ptr<Kernel>& kernel);
   void kernel_started(const std::string& language, const Result<void>& started);
   void kernel_restarted(const std::string& language, const Result<void>& restarted);
@@ -187,6 +202,7 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   std::deque<std::shared_ptr<CodeExecution>> finished_;  // kept to be asked, oldest first
   PythonHelper python_;
   std::shared_ptr<SessionSetup> setup_;
+  std::shared_ptr<void> copying_;       // the program that copies files into this session
   std::optional<Result<void>> set_up_;  // how it ended
   std::vector<Done> when_set_up_;
   PreparedSession prepared_;

@@ -117,6 +117,52 @@ std::shared_ptr<CodeSession> CodeSessionStore::session_of(const CodeExecution& e
   return find(execution.result().session_id);
 }
 
+// ---- copies ----
+
+void CodeSessionStore::fork_session(const std::shared_ptr<CodeSession>& session, std::size_t count,
+                                    std::map<std::string, std::string> labels,
+                                    std::function<void(Result<Forks>)> done) {
+  fork_next(session, count, std::make_shared<Forks>(), std::move(labels), std::move(done));
+}
+
+void CodeSessionStore::fork_next(const std::shared_ptr<CodeSession>& session, std::size_t left,
+                                 const std::shared_ptr<Forks>& forks,
+                                 std::map<std::string, std::string> labels,
+                                 std::function<void(Result<Forks>)> done) {
+  if (left == 0) {
+    done(*forks);
+    return;
+  }
+  CodeSessionOptions options = session->options_of_branch();
+  if (!labels.empty()) options.labels = labels;
+  auto branch = create(std::move(options));
+  if (!branch) {
+    for (const auto& each : forks->sessions) undo(each);
+    done(branch.error());
+    return;
+  }
+  session->fork_into(*branch, [this, store = std::weak_ptr(alive_), session, left, forks,
+                               branch = *branch, labels = std::move(labels),
+                               done = std::move(done)](Result<std::vector<std::string>> lacks) {
+    if (!store.lock()) {
+      done(Error{Code::unavailable, "the gateway is shutting down"});
+    } else if (lacks) {
+      forks->sessions.push_back(branch);
+      forks->lacks = *std::move(lacks);
+      fork_next(session, left - 1, forks, labels, done);
+    } else {
+      undo(branch);
+      for (const auto& each : forks->sessions) undo(each);
+      done(lacks.error());
+    }
+  });
+}
+
+// A copy that nobody gets.
+void CodeSessionStore::undo(const std::shared_ptr<CodeSession>& session) {
+  end_and_remove(session, [](const Result<void>&) {});
+}
+
 // ---- pools ----
 
 Result<std::shared_ptr<SessionPool>> CodeSessionStore::set_pool(SessionPoolOptions options) {
@@ -198,6 +244,11 @@ void CodeSessionStore::release(const std::shared_ptr<CodeSession>& session,
     done(Error{Code::failed_precondition, "the session is of no pool; DELETE ends it"});
     return;
   }
+  end_and_remove(session, std::move(done));
+}
+
+void CodeSessionStore::end_and_remove(const std::shared_ptr<CodeSession>& session,
+                                      std::function<void(Result<void>)> done) {
   ++releases_;
   const auto store = std::weak_ptr(alive_);
   session->stop([store, path = session->directory().path(),

@@ -33,6 +33,17 @@ class CodeSessionStore {
   /// relative to work_root, and may not leave it (permission_denied); empty: a new directory.
   Result<std::shared_ptr<CodeSession>> create(CodeSessionOptions options);
 
+  /// Copies of a session as it stands, with its files and variables: CodeSession::fork_into, as
+  /// often as asked for, or not at all. `lacks` is what the copies lack. Errors: those and
+  /// create()'s.
+  struct Forks {
+    std::vector<std::shared_ptr<CodeSession>> sessions;
+    std::vector<std::string> lacks;
+  };
+  void fork_session(const std::shared_ptr<CodeSession>& session, std::size_t count,
+                    std::map<std::string, std::string> labels,
+                    std::function<void(Result<Forks>)> done);
+
   // Pools of sessions that are ready before they are asked for.
 
   /// Makes a pool and begins to fill it, or changes the one of that name. invalid_argument: no
@@ -67,6 +78,12 @@ class CodeSessionStore {
   /// A session that list() and find() do not show yet.
   Result<std::shared_ptr<CodeSession>> make(CodeSessionOptions options);
   Result<void> check_key(const std::string& key) const;
+  void fork_next(const std::shared_ptr<CodeSession>& session, std::size_t left,
+                 const std::shared_ptr<Forks>& forks, std::map<std::string, std::string> labels,
+                 std::function<void(Result<Forks>)> done);
+  void undo(const std::shared_ptr<CodeSession>& session);
+  void end_and_remove(const std::shared_ptr<CodeSession>& session,
+                      std::function<void(Result<void>)> done);
   std::size_t session_count() const;
   void session_ended(const std::string& id);
   void fill_pools();

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/signal_set.hpp>
 #include <cerrno>
 #include <cstring>
@@ -28,8 +29,9 @@
 namespace perijove {
 namespace {
 
-rlim_t g_soft_open_files = 0;   // what this process was started with; children get it back
-bool g_adopts_orphans = false;  // both are set before there is a second shard
+rlim_t g_soft_open_files = 0;      // what this process was started with; children get it back
+bool g_adopts_orphans = false;     // both are set before there is a second shard
+std::atomic<int> g_adoptions = 0;  // begun and not ended; orphans are not reaped meanwhile
 
 // The processes that a ChildProcess reaps itself, of every shard.
 class DirectChildren {
@@ -290,11 +292,15 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(Shard& shard, const Sp
   start.identity = request.identity;
   const auto pid = start_process(start);
   if (!pid) return pid.error();
-  state->pid = *pid;
-  direct_children().add(state->pid);
+  return own(std::move(state), *pid);
+}
 
+// From here on the process has an owner.
+Result<std::unique_ptr<ChildProcess>> ChildProcess::own(std::shared_ptr<State> state, pid_t pid) {
+  state->pid = pid;
+  direct_children().add(pid);
   std::unique_ptr<ChildProcess> child(new ChildProcess(state));
-  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, state->pid, 0));
+  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
   if (pidfd < 0) {
     const std::string reason = std::strerror(errno);
     return Error{Code::resource_exhausted, "cannot watch the process: " + reason};
@@ -304,6 +310,43 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(Shard& shard, const Sp
   state->watch(state->output);
   if (state->error_output.end.is_open()) state->watch(state->error_output);
   return child;
+}
+
+ChildProcess::Adoption::Adoption(std::shared_ptr<State> state) : state_(std::move(state)) {
+  ++g_adoptions;
+}
+
+ChildProcess::Adoption::Adoption(Adoption&&) noexcept = default;
+
+ChildProcess::Adoption::~Adoption() {
+  // Who was not taken is reaped now, or when he ends.
+  if (state_ && --g_adoptions == 0) ::kill(getpid(), SIGCHLD);
+}
+
+std::string ChildProcess::Adoption::marker() const { return kMarkerName + ("=" + state_->marker); }
+
+Result<ChildProcess::Adoption> ChildProcess::Adoption::prepare(Shard& shard) {
+  if (!g_adopts_orphans) {
+    return Error{Code::failed_precondition, "orphans are not left to this process"};
+  }
+  Adoption adoption(std::make_shared<State>(shard));
+  auto output = open_pipe(adoption.state_->output.end);
+  if (!output) return output.error();
+  adoption.output_ = *std::move(output);
+  adoption.state_->marker = random_hex(8);
+  return adoption;
+}
+
+Result<std::unique_ptr<ChildProcess>> ChildProcess::Adoption::take(pid_t pid, OnOutput on_output,
+                                                                   OnExit on_exit) && {
+  siginfo_t info{};
+  if (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
+    return Error{Code::internal, "process " + std::to_string(pid) + " was not left to us"};
+  }
+  output_ = {};
+  state_->output.on_bytes = std::move(on_output);
+  state_->on_exit = std::move(on_exit);
+  return own(state_, pid);
 }
 
 ChildProcess::ChildProcess(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -347,7 +390,7 @@ void prepare_process_supervision(Shard& shard) {
         if (error) return;
         const std::set<pid_t> owned = direct_children().all();
         for (const pid_t child : children_of(getpid())) {
-          if (!owned.contains(child)) waitpid(child, nullptr, WNOHANG);
+          if (!owned.contains(child) && g_adoptions == 0) waitpid(child, nullptr, WNOHANG);
         }
         self->wait();
       });

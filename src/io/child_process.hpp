@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "io/file_descriptor.hpp"
 #include "io/shard.hpp"
 #include "io/start_process.hpp"
 #include "model/process_exit.hpp"
@@ -49,6 +50,8 @@ class ChildProcess {
   using OnExit = std::function<void(ProcessExit)>;
   using OnOutput = std::function<void(ByteView)>;
 
+  class Adoption;
+
   /// Errors: not_found (no such program or directory), resource_exhausted, internal; each names the
   /// program and the system's reason. `on_output` gets what the process and its children write;
   /// `on_exit` is called once, after the output up to then, milliseconds after the end: a pidfd
@@ -75,7 +78,34 @@ class ChildProcess {
  private:
   struct State;
   explicit ChildProcess(std::shared_ptr<State> state);
+  static Result<std::unique_ptr<ChildProcess>> own(std::shared_ptr<State> state, pid_t pid);
   std::shared_ptr<State> state_;
+};
+
+/// A process that another one starts for us, and leaves to us by ending the process between the
+/// two: prepare_process_supervision() makes us the parent of such orphans. Until it is taken, and
+/// while any other is waited for, no orphan is reaped: its number stays its own. Shard thread only.
+class ChildProcess::Adoption {
+ public:
+  /// Errors: failed_precondition (orphans are not left to this process), resource_exhausted.
+  static Result<Adoption> prepare(Shard& shard);
+  Adoption(Adoption&&) noexcept;
+  ~Adoption();
+
+  /// What it must have as standard output and error; ours still.
+  int output() const { return output_.get(); }
+  /// What must be in its environment: ChildProcess::marker().
+  std::string marker() const;
+
+  /// It runs, leads a session of its own, and whoever was between is gone: from here on it is as if
+  /// spawn() had started it. Errors: internal (there is no such child), resource_exhausted.
+  Result<std::unique_ptr<ChildProcess>> take(pid_t pid, OnOutput on_output, OnExit on_exit) &&;
+
+ private:
+  explicit Adoption(std::shared_ptr<State> state);
+
+  std::shared_ptr<State> state_;  // null when moved from
+  FileDescriptor output_;
 };
 
 /// Makes this process adopt orphans of its children (PR_SET_CHILD_SUBREAPER), so that kill_all()

@@ -6,6 +6,10 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -20,6 +24,12 @@
 #include "perijove/version.hpp"
 
 namespace perijove {
+
+class TlsContext {
+ public:
+  boost::asio::ssl::context context{boost::asio::ssl::context::tls_client};
+};
+
 namespace {
 
 namespace asio = boost::asio;
@@ -54,6 +64,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
             Functions{std::move(call_.on_begin), std::move(call_.on_body), std::move(done)})),
         resolver_(loop),
         stream_(loop) {
+    if (server_.tls) tls_.emplace(stream_, server_.tls->context);
     request_.method_string(call_.method);
     request_.target(call_.path);
     request_.version(11);
@@ -101,37 +112,73 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
  private:
   void connect(std::vector<stream_protocol::endpoint> endpoints) {
-    stream_.async_connect(std::move(endpoints), [self = shared_from_this()](const auto& connected,
-                                                                            const auto&) {
-      if (!self->step(connected)) return;
-      http::async_write(self->stream_, self->request_, [self](const auto& written, std::size_t) {
-        // A server may answer and close before it has read everything.
-        if (written && written != asio::error::broken_pipe &&
-            written != asio::error::connection_reset) {
-          self->step(written);
-        } else {
-          self->begin_reading();
-        }
-      });
+    stream_.async_connect(std::move(endpoints),
+                          [self = shared_from_this()](const auto& connected, const auto&) {
+                            if (!self->step(connected)) return;
+                            if (self->tls_) {
+                              self->shake_hands();
+                            } else {
+                              self->write();
+                            }
+                          });
+  }
+
+  void shake_hands() {
+    boost::system::error_code error;
+    tls_->set_verify_callback(asio::ssl::host_name_verification(server_.host), error);
+    // Servers of several names choose their certificate by it; addresses are no such name.
+    asio::ip::make_address(server_.host, error);
+    if (error) SSL_set_tlsext_host_name(tls_->native_handle(), server_.host.c_str());
+    tls_->async_handshake(asio::ssl::stream_base::client,
+                          [self = shared_from_this()](const auto& agreed) {
+                            if (self->step(agreed)) self->write();
+                          });
+  }
+
+  void write() {
+    with_stream([this](auto& stream) {
+      http::async_write(stream, request_,
+                        [self = shared_from_this()](const auto& written, std::size_t) {
+                          // A server may answer and close before it has read everything.
+                          if (written && written != asio::error::broken_pipe &&
+                              written != asio::error::connection_reset) {
+                            self->step(written);
+                          } else {
+                            self->begin_reading();
+                          }
+                        });
     });
+  }
+
+  template <typename Function>
+  void with_stream(Function function) {
+    if (tls_) {
+      function(*tls_);
+    } else {
+      function(stream_);
+    }
   }
 
   void begin_reading() {
     if (!functions_) return;
     if (!functions_->on_body && !functions_->on_begin) {
-      http::async_read(stream_, buffer_, parser_,
-                       [self = shared_from_this()](const auto& read, std::size_t) {
-                         if (self->step(read)) self->succeed();
-                       });
+      with_stream([this](auto& stream) {
+        http::async_read(stream, buffer_, parser_,
+                         [self = shared_from_this()](const auto& read, std::size_t) {
+                           if (self->step(read)) self->succeed();
+                         });
+      });
       return;
     }
-    http::async_read_header(stream_, buffer_, parser_,
-                            [self = shared_from_this()](const auto& read, std::size_t) {
-                              if (!self->step(read)) return;
-                              const auto functions = self->functions_;
-                              if (self->accepted() && functions->on_begin) functions->on_begin();
-                              self->read_pieces();
-                            });
+    with_stream([this](auto& stream) {
+      http::async_read_header(stream, buffer_, parser_,
+                              [self = shared_from_this()](const auto& read, std::size_t) {
+                                if (!self->step(read)) return;
+                                const auto functions = self->functions_;
+                                if (self->accepted() && functions->on_begin) functions->on_begin();
+                                self->read_pieces();
+                              });
+    });
   }
 
   bool accepted() const { return parser_.get().result_int() < kFirstErrorStatus; }
@@ -154,10 +201,12 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
       return;
     }
     expire();
-    http::async_read_some(stream_, buffer_, parser_,
-                          [self = shared_from_this()](const auto& read, std::size_t) {
-                            if (self->step(read)) self->read_pieces();
-                          });
+    with_stream([this](auto& stream) {
+      http::async_read_some(stream, buffer_, parser_,
+                            [self = shared_from_this()](const auto& read, std::size_t) {
+                              if (self->step(read)) self->read_pieces();
+                            });
+    });
   }
 
   void expire() {
@@ -206,6 +255,10 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
       return {Code::data_loss,
               where + " answers something that cannot be read: " + error.message()};
     }
+    if (error.category() == asio::error::get_ssl_category()) {
+      return {Code::failed_precondition,
+              "no agreement on TLS with " + where + ": " + error.message()};
+    }
     return {error == asio::error::access_denied ? Code::permission_denied : Code::unavailable,
             "cannot reach " + where + ": " + error.message()};
   }
@@ -215,6 +268,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::shared_ptr<const Functions> functions_;  // null once it is over
   tcp::resolver resolver_;
   beast::basic_stream<stream_protocol> stream_;
+  std::optional<asio::ssl::stream<beast::basic_stream<stream_protocol>&>> tls_;  // over stream_
   beast::flat_buffer buffer_;
   http::request<http::string_body> request_;
   http::response_parser<http::string_body> parser_;
@@ -231,7 +285,30 @@ struct Ticket {
 }  // namespace
 
 std::string HttpAddress::describe() const {
-  return socket_path.empty() ? "http://" + authority(*this) : "unix://" + socket_path;
+  if (!socket_path.empty()) return "unix://" + socket_path;
+  return (tls ? "https://" : "http://") + authority(*this);
+}
+
+Result<std::shared_ptr<TlsContext>> load_tls(const TlsFiles& files) {
+  auto tls = std::make_shared<TlsContext>();
+  boost::system::error_code error;
+  const auto use = [&error](const std::string& file, auto load) -> Result<void> {
+    if (file.empty()) return {};
+    load();
+    if (!error) return {};
+    return Error{Code::invalid_argument, "cannot use '" + file + "' for TLS: " + error.message()};
+  };
+  asio::ssl::context& context = tls->context;
+  context.set_verify_mode(asio::ssl::verify_peer);
+  for (const auto& used :
+       {use(files.authorities, [&] { context.load_verify_file(files.authorities, error); }),
+        use(files.certificate,
+            [&] { context.use_certificate_chain_file(files.certificate, error); }),
+        use(files.key,
+            [&] { context.use_private_key_file(files.key, asio::ssl::context::pem, error); })}) {
+    if (!used) return used.error();
+  }
+  return tls;
 }
 
 Result<HttpUrl> parse_http_url(std::string_view text) {

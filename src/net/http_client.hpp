@@ -23,13 +23,28 @@ struct HttpUrl {
 /// Reads `http://host[:port][/path][?query]`. Errors: invalid_argument; unimplemented for https.
 Result<HttpUrl> parse_http_url(std::string_view text);
 
+/// How to speak TLS with a server: whom to trust, and who we are.
+class TlsContext;
+
+/// Files of certificates, all in PEM.
+struct TlsFiles {
+  std::string authorities;  ///< Who may vouch for the server.
+  std::string certificate;  ///< Ours, with its chain; empty: none.
+  std::string key;          ///< Of that certificate.
+};
+
+/// Reads the files. Errors: invalid_argument, with the file that cannot be used.
+Result<std::shared_ptr<TlsContext>> load_tls(const TlsFiles& files);
+
 /// Where a server listens.
 struct HttpAddress {
   std::string host;
   std::string port;
   std::string socket_path;  ///< A unix socket; then host and port mean nothing.
+  /// With it, TLS is spoken, and the server must have a certificate for `host`. Null: without.
+  std::shared_ptr<TlsContext> tls = nullptr;
 
-  /// `http://host:port` or `unix:///path`, for messages.
+  /// `http://host:port`, `https://host:port` or `unix:///path`, for messages.
   std::string describe() const;
 };
 
@@ -57,7 +72,8 @@ struct HttpCall {
 
 /// One request on a connection of its own, from the loop. Any status is an answer; an Error means
 /// that there was none: unavailable (nobody listens, connection lost), permission_denied (the unix
-/// socket may not be used), deadline_exceeded, data_loss (what came is not HTTP, or too long).
+/// socket may not be used), failed_precondition (no agreement on TLS), deadline_exceeded, data_loss
+/// (what came is not HTTP, or too long).
 /// `done` is called once, never during this call; it may drop the share.
 ///
 /// The returned share owns the request: dropping it closes the connection, and nothing is called

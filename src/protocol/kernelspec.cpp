@@ -191,12 +191,29 @@ std::string interpreter_candidate(const Kernelspec& spec) {
   return prefix + "/bin/" + spec.argv.front();
 }
 
-std::string kernelspec_setting(const Kernelspec& spec, std::string_view name) {
+// The object in the metadata that is meant for us; empty when there is none.
+static nlohmann::json own_metadata(const Kernelspec& spec) {
   const auto metadata = parse_json(spec.metadata);
-  if (!metadata || !metadata->is_object()) return {};
+  if (!metadata || !metadata->is_object()) return nlohmann::json::object();
   const auto ours = metadata->find("perijove");
-  if (ours == metadata->end() || !ours->is_object()) return {};
-  return json_text(*ours, name);
+  if (ours == metadata->end() || !ours->is_object()) return nlohmann::json::object();
+  return *ours;
+}
+
+std::string kernelspec_setting(const Kernelspec& spec, std::string_view name) {
+  return json_text(own_metadata(spec), name);
+}
+
+std::vector<std::string> kernelspec_command(const Kernelspec& spec, std::string_view name) {
+  const nlohmann::json ours = own_metadata(spec);
+  std::vector<std::string> command;
+  const auto words = ours.find(name);
+  if (words == ours.end() || !words->is_array()) return command;
+  for (const nlohmann::json& word : *words) {
+    if (!word.is_string()) return {};
+    command.push_back(word.get<std::string>());
+  }
+  return command;
 }
 
 bool begins_with_python(const Kernelspec& spec) {

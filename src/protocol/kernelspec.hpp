@@ -61,6 +61,10 @@ std::string interpreter_candidate(const Kernelspec& spec);
 /// none, or something else.
 std::string kernelspec_setting(const Kernelspec& spec, std::string_view name);
 
+/// A command line that kernel.json's metadata sets for us, {"perijove": {NAME: [text...]}}; empty
+/// when it sets none, or something else.
+std::vector<std::string> kernelspec_command(const Kernelspec& spec, std::string_view name);
+
 /// Whether what is run is a Python: `python`, `/opt/venv/bin/python3.11`, `pypy3`.
 bool begins_with_python(const Kernelspec& spec);
 

@@ -113,21 +113,34 @@ class ProcessKernel final : public std::enable_shared_from_this<ProcessKernel> {
     const auto spawn = housing_->prepare(request, std::move(argv), directory_, connection_file_);
     if (!spawn) return spawn.error();
     const std::weak_ptr<ProcessKernel> weak = shared_from_this();
-    auto process = ChildProcess::spawn(
-        shard_, *spawn,
+    housing_->start(
+        shard_, *spawn, connection_file_,
         [weak](ByteView bytes) {
           const auto self = weak.lock();
           if (self && self->events_.on_output) self->events_.on_output(bytes);
         },
         [weak](ProcessExit status) {
           if (const auto self = weak.lock()) self->exited(status);
+        },
+        [weak](Result<std::unique_ptr<ChildProcess>> process) {
+          // One whose owner is gone meanwhile ends here.
+          if (const auto self = weak.lock()) self->started(std::move(process));
         });
-    if (!process) return process.error();
-    process_ = std::move(*process);
+    return {};
+  }
+
+  void started(Result<std::unique_ptr<ChildProcess>> process) {
+    if (directory_.empty()) return;  // end() was called
+    if (!process) {
+      boost::asio::post(shard_.loop(), [self = shared_from_this(), error = process.error()] {
+        self->fail(error);
+      });
+      return;
+    }
+    process_ = *std::move(process);
     runtime_dir_.record_process(process_->pid(), process_->marker());
     started_ = shard_.now();
     look_for_sockets();
-    return {};
   }
 
   // A kernel says nowhere that it has bound its sockets, and connecting before would pin nothing.
@@ -216,6 +229,12 @@ class OwnedProcessKernel final : public LaunchedKernel {
 }  // namespace
 
 uid_t KernelHousing::owner() const { return ::geteuid(); }
+
+void KernelHousing::start(Shard& shard, const SpawnRequest& spawn, const std::string&,
+                          ChildProcess::OnOutput on_output, ChildProcess::OnExit on_exit,
+                          Started started) {
+  started(ChildProcess::spawn(shard, spawn, std::move(on_output), std::move(on_exit)));
+}
 
 std::string KernelHousing::describe(const ChildProcess& process) const {
   return "pid " + std::to_string(process.pid());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,6 +24,11 @@ class KernelHousing {
   virtual Result<SpawnRequest> prepare(const LaunchRequest& request, std::vector<std::string> argv,
                                        const std::string& directory,
                                        const std::string& connection_file) = 0;
+  using Started = std::function<void(Result<std::unique_ptr<ChildProcess>>)>;
+  /// Starts that process; `started` is called once, during this call or from the loop.
+  virtual void start(Shard& shard, const SpawnRequest& spawn, const std::string& connection_file,
+                     ChildProcess::OnOutput on_output, ChildProcess::OnExit on_exit,
+                     Started started);
   /// Whose sockets the kernel's must be.
   virtual uid_t owner() const;
 

@@ -16,6 +16,17 @@
 
 namespace perijove {
 
+/// What a living kernel must know to leave a copy of itself to us.
+struct BranchRequest {
+  std::string connection_file;  ///< Of the copy.
+  std::string work_dir;         ///< Of the copy; its files are there.
+  Environment env;              ///< Of the copy, whole.
+  std::string output;           ///< What it opens as its standard output and error.
+};
+/// Asks it to. `done` is called once, from the loop, with the process id of the copy, which is then
+/// an orphan of ours (ChildProcess::Adoption).
+using Branch = std::function<void(const BranchRequest&, std::function<void(Result<pid_t>)> done)>;
+
 /// What to start, whole: a provisioner asks nobody for anything else.
 struct LaunchRequest {
   KernelId kernel_id;
@@ -27,6 +38,9 @@ struct LaunchRequest {
   /// How the kernel's sockets are reached unless its kernelspec says so itself
   /// (metadata.perijove.transport).
   Transport transport = Transport::ipc;
+  /// Where the kernel comes from instead of a program; null: from its kernelspec. Only without
+  /// isolation.
+  Branch branch = {};
 };
 
 /// Where the gateway's own sockets connect to, and how messages are signed.
@@ -79,6 +93,9 @@ class Provisioner {
   /// What keeps its kernels from the machine and from other kernels, which is also how it is chosen
   /// (`--isolation`, a session's `isolation`): none, sandbox, docker, kubernetes.
   virtual std::string_view kind() const = 0;
+  /// The gateway serves from here on: what a gateway that was killed has left can be ended. Does
+  /// not wait for anything.
+  virtual void begin(Shard& /*shard*/) {}
   /// Whether a launch with these wishes can be tried. Errors: invalid_argument (a field, by its
   /// name, is wrong or not for this provisioner), before anything was started.
   virtual Result<void> check(const IsolationRequest& request) const = 0;

@@ -72,6 +72,18 @@ class SessionLife(WithGateway, CliTestCase):
         self.assertEqual(missing.code, 66)
         self.assertIn("no pool 'warm'", missing.err)
 
+    def test_a_session_is_copied_with_its_variables(self):
+        self.start("perijove-python", "--key", "base")
+        self.session("exec", "base", "-c", "x = 41")
+        forked = self.session("fork", "base", "--count", "2")
+        self.assertEqual(forked.code, 0, forked.err)
+        for copy in forked.out.split():
+            self.assertEqual(self.session("exec", copy, "-c", "x += 1; print(x)").out, "42\n")
+        self.assertEqual(self.session("fork", "base", "--count", "0").code, 64)
+        self.start(ECHO, "--key", "other")
+        self.exec_echo("other", "print x")
+        self.assertIn("'perijove-python' can", self.session("fork", "other").err)
+
     def test_only_a_session_of_a_pool_is_released(self):
         identifier = self.start(ECHO)
         refused = self.session("release", identifier)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import struct
@@ -16,6 +17,7 @@ import websocket  # python3-websocket
 import websocket._abnf
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "interop" / "support"))
+import isolated  # noqa: E402
 from server import Server  # noqa: E402
 
 PATIENCE = 60  # seconds that anything may take on a busy machine before it counts as lost
@@ -210,6 +212,16 @@ class Gateway(Server):
 
     killed = False
 
+    def __init__(self, *, arguments=(), environ=None, **more):
+        if "--isolation" not in arguments:
+            arguments = [*isolated.argument_list(), *arguments]
+            environ = {**isolated.environ(), **(environ or {})}
+        super().__init__(arguments=arguments, environ=environ, **more)
+
+    def write_kernelspecs(self, directory):
+        super().write_kernelspecs(directory)
+        isolated.write_kernelspecs(directory)
+
     @property
     def work_dir(self):
         return self.directory / "work"
@@ -274,10 +286,32 @@ class Gateway(Server):
     def delete(self, kernel_id):
         return self.request("DELETE", f"/api/kernels/{kernel_id}")[0]
 
+    def kernel_process(self, kernel_id):
+        """What runs the kernel, in the gateway's words: `pid 4711`, `container perijove-12ab`."""
+        return wait_until(lambda: self.model(kernel_id)["perijove"]["process"], "the kernel's process")
+
     def kernel_pid(self, kernel_id):
-        """Of a kernel that runs."""
-        return int(wait_until(lambda: self.model(kernel_id)["perijove"]["process"].partition("pid ")[2],
-                              "the kernel's process"))
+        """Of a kernel that runs, on this machine: of a container, its main process."""
+        def find():
+            kind, _, which = self.kernel_process(kernel_id).partition(" ")
+            if kind == "container":
+                return int(isolated.docker("inspect", "--format", "{{.State.Pid}}", which, check=False) or 0)
+            return int(which.split()[0]) if kind == "pid" else 0
+
+        return wait_until(find, "the kernel's process")
+
+    def pids_outside(self, kernel_id, inside):
+        """The machine's numbers of processes that the kernel's code knows by others."""
+        if isolated.KIND == "none":
+            return list(inside)
+        namespace = os.readlink(f"/proc/{self.kernel_pid(kernel_id)}/ns/pid")
+        outside = {}
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended, or is nobody's to look at
+                if os.readlink(process / "ns" / "pid") == namespace:
+                    numbers = re.search("NSpid:.*\n", (process / "status").read_text())[0].split()
+                    outside[int(numbers[-1])] = int(process.name)
+        return [outside[pid] for pid in inside]
 
     def interrupt(self, kernel_id):
         return self.request("POST", f"/api/kernels/{kernel_id}/interrupt", {})[0]

@@ -11,6 +11,9 @@ import json
 import textwrap
 
 REACHED, STOPPED = "reached", "stopped"
+# What it is that was reached belongs to the kind of isolation itself: gVisor has user namespaces and
+# io_uring of its own, and they are not those of the machine.
+ITS_OWN = {"docker+gvisor": ("user_namespace", "io_uring")}
 # Depends on who runs the gateway, or on the machine: recorded, not asserted.
 VARIES = "varies"
 
@@ -51,7 +54,9 @@ class Attempt:
         return PRELUDE + f"facts = json.loads({json.dumps(json.dumps(facts))})\n" + self.code
 
     def expected(self, kind):
-        return self.without if kind == "none" else STOPPED
+        if kind == "none":
+            return self.without
+        return REACHED if self.name in ITS_OWN.get(kind, ()) else STOPPED
 
 
 def _attempt(name, title, code, **more):

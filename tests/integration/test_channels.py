@@ -6,6 +6,7 @@ import unittest
 
 import websocket
 
+import isolated
 from gateway import V1, WithGateway, encode_v1, header, reply, result, stdout, wait_until
 
 
@@ -149,6 +150,7 @@ class Messages(WithChannels):
         answers = self.open(self.start()).run("error FinalAnswerException " + value)
         self.assertEqual(reply(answers)["evalue"], value)
 
+    @isolated.only_without("the image has no R", "docker", "gvisor")
     def test_other_languages_are_kernels_too(self):
         specs = self.gateway.request("GET", "/api/kernelspecs")[2]["kernelspecs"]
         if "ir" not in specs:

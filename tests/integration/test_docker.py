@@ -7,29 +7,12 @@ perijove-kernels:test` makes the image.
 import json
 import os
 import pathlib
-import subprocess
 import unittest
 
 from gateway import Gateway, wait_until
+from isolated import IMAGE, docker, why_no_docker
 
-IMAGE = "perijove-kernels:test"
 LABEL = "label=org.perijove.gateway"
-
-
-def docker(*arguments, check=True):
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60)
-    if check and done.returncode != 0:
-        raise AssertionError(f"docker {arguments}: {done.stderr}")
-    return done.stdout.strip()
-
-
-def why_not():
-    """Why these tests cannot run here; empty when they can."""
-    if not os.environ.get("DOCKER_HOST"):
-        return "DOCKER_HOST is not set: scripts/dockerd starts a daemon for tests"
-    if not docker("image", "ls", "--quiet", IMAGE, check=False):
-        return f"the daemon has no image {IMAGE}: scripts/images kernels --tag {IMAGE}"
-    return ""
 
 
 class Base(unittest.TestCase):
@@ -65,7 +48,7 @@ class Base(unittest.TestCase):
         return result["stdout"].strip()
 
 
-@unittest.skipIf(why_not(), why_not())
+@unittest.skipIf(why_no_docker(), why_no_docker())
 class Docker(Base):
     @classmethod
     def setUpClass(cls):
@@ -190,12 +173,12 @@ class Docker(Base):
                                      {"code": "1"})[2]["status"], "ok")
         gateway.kill()
         self.assertIn("perijove-it-stray", docker("ps", "--format", "{{.Names}}"))
-        with Gateway(environ={"DOCKER_HOST": os.environ["DOCKER_HOST"]}) as second:
-            made = second.ask("POST", "/v1/sessions", {"kernel": "python3", "isolation": "docker",
-                                                       "docker": {"image": IMAGE}})[2]
-            second.ask("POST", f"/v1/sessions/{made['session_id']}/execute", {"code": "1"})
+        path = self.make({"container_name": "perijove-it-living"})
+        self.execute(path, "x = 41")
+        with Gateway(environ={"DOCKER_HOST": os.environ["DOCKER_HOST"]}):  # which is asked for nothing
             wait_until(lambda: "perijove-it-stray" not in docker("ps", "--all", "--format", "{{.Names}}"),
                        "the stray's end")
+        self.assertEqual(self.output(path, "print(x + 1)"), "42", "that of a living gateway stays")
 
 
 class NoDaemon(Base):

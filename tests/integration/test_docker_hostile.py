@@ -3,21 +3,23 @@
 import os
 import unittest
 
-from test_docker import IMAGE, why_not
+from isolated import IMAGE, why_no_docker
 from test_sandbox import Hostile, WithSessions
 
 
 class HostileInDocker(Hostile, WithSessions):
     kind = "docker"
+    options = {}
 
     @classmethod
     def why_not(cls):
-        if not why_not():
+        if not why_no_docker():
             cls.environ = {**cls.environ, "DOCKER_HOST": os.environ["DOCKER_HOST"]}
-        return why_not()
+        return why_no_docker()
 
     def session(self, status=201, **body):
-        return super().session(status, docker={"image": IMAGE, **body.pop("docker", {})}, **body)
+        return super().session(status, docker={"image": IMAGE, **self.options, **body.pop("docker", {})},
+                               **body)
 
 
 del Hostile, WithSessions  # not to be run by themselves

@@ -9,6 +9,7 @@ import unittest
 
 import websocket
 
+import isolated
 from gateway import (PATIENCE, WithGateway, header, is_kernel_state, kernel_states, process_runs, reply,
                      result, stdout, wait_until)
 
@@ -25,10 +26,6 @@ def answers_to(msg_id, messages):
 
 def printed_pid(messages):
     return int(stdout(messages).split()[-1])
-
-
-def own_pid(messages):
-    return int(result(messages))
 
 
 class Death(WithGateway):
@@ -190,6 +187,7 @@ class Restart(WithGateway):
         self.assertEqual((status, model["id"]), (200, kernel))
         self.assertEqual(result(self.gateway.run(kernel, "result on")), "on")
 
+    @isolated.only_without("they are not the gateway's own children")
     def test_restarts_at_the_same_time_are_all_answered_and_leave_one_process(self):
         kernel = self.start()
         self.gateway.wait_for_state(kernel, "idle")
@@ -270,10 +268,12 @@ class Shutdown(WithGateway):
 
     def test_a_kernel_that_wants_to_stay_is_restarted(self):
         kernel = self.start()
-        pid = own_pid(self.gateway.run(kernel, "ignore-shutdown on\nignore-sigterm on\npid"))
+        self.gateway.run(kernel, "ignore-shutdown on\nignore-sigterm on")
+        pid = self.gateway.kernel_pid(kernel)
         self.assertEqual(self.gateway.restart(kernel)[0], 200)
         self.assertFalse(process_runs(pid))
-        self.assertNotEqual(own_pid(self.gateway.run(kernel, "pid")), pid)
+        self.assertEqual(result(self.gateway.run(kernel, "result on")), "on")
+        self.assertNotEqual(self.gateway.kernel_pid(kernel), pid)
 
     def test_a_running_cell_does_not_keep_a_kernel_from_being_deleted(self):
         for name in ("perijove-echo", "python3"):
@@ -286,6 +286,7 @@ class Shutdown(WithGateway):
             self.assertFalse(process_runs(pid))
             self.assertIn(reply(answers_to(msg_id, channels.until_closed()))["status"], ("error", "aborted"))
 
+    @isolated.only_without("the machine does not see their processes", "gvisor")
     def test_grandchildren_go_with_their_kernel(self):
         ends = {"delete": lambda kernel, channels: self.gateway.delete(kernel),
                 "restart": lambda kernel, channels: self.gateway.restart(kernel),
@@ -295,14 +296,17 @@ class Shutdown(WithGateway):
                 with self.subTest(fork, end=name):
                     kernel = self.start()
                     channels = self.open(kernel)
-                    grandchildren = [printed_pid(channels.run(fork)) for _ in range(3)]
+                    grandchildren = self.gateway.pids_outside(
+                        kernel, [printed_pid(channels.run(fork)) for _ in range(3)])
                     self.assertTrue(all(process_runs(pid) for pid in grandchildren))
                     end(kernel, channels)
                     wait_until(lambda: not any(process_runs(pid) for pid in grandchildren), "all are gone")
 
+    @isolated.only_without("the machine does not see their processes", "gvisor")
     def test_grandchildren_leave_no_zombies(self):
         kernel = self.gateway.start()
-        grandchildren = [printed_pid(self.gateway.run(kernel, fork)) for fork in ("fork-child", "fork-daemon")]
+        grandchildren = self.gateway.pids_outside(
+            kernel, [printed_pid(self.gateway.run(kernel, fork)) for fork in ("fork-child", "fork-daemon")])
         self.gateway.delete(kernel)
         wait_until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in grandchildren),
                    "they have been reaped")
@@ -356,6 +360,8 @@ class Shutdown(WithGateway):
         channels = self.open(kernel)
         pid = self.gateway.kernel_pid(kernel)
         self.assertEqual(self.gateway.delete(kernel), 204)
+        if isolated.IN_CONTAINERS:  # which the daemon is told to end, and does in its time
+            wait_until(lambda: not process_runs(pid), "its container has ended")
         self.assertFalse(process_runs(pid))
         self.assertFalse(self.gateway.exists(kernel))
         channels.until_closed()
@@ -398,6 +404,7 @@ class ColdStart(WithGateway):
                 self.assertEqual((stdout(answers), result(answers)), (f"first {i}\n", str(i)))
                 self.assertEqual(self.gateway.delete(kernel), 204)
 
+    @isolated.only_without("they have no network that the gateway reaches")
     def test_kernels_that_ask_for_tcp_start_side_by_side(self):
         def start_and_ask(number):
             kernel = self.gateway.start("perijove-echo-tcp")
@@ -495,7 +502,13 @@ class Events(WithGateway):
 
 class Place(WithGateway):
     def cwd(self, **body):
-        return pathlib.Path(result(self.gateway.run(self.start(**body), "cwd")))
+        kernel = self.start(**body)
+        inside = result(self.gateway.run(kernel, "cwd"))
+        if not isolated.IN_CONTAINERS:
+            return pathlib.Path(inside)
+        container = self.gateway.kernel_process(kernel).split()[1]
+        mounts = json.loads(isolated.docker("inspect", "--format", "{{json .Mounts}}", container))
+        return pathlib.Path({mount["Destination"]: mount["Source"] for mount in mounts}[inside])
 
     def test_a_kernel_runs_beside_its_notebook_and_never_outside_the_work_directory(self):
         root = self.gateway.work_dir

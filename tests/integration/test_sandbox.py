@@ -21,18 +21,9 @@ import uuid
 
 import hostile
 from gateway import Gateway, process_runs, wait_until
+from isolated import why_no_sandbox
 
 PATIENCE = 90
-
-
-def why_no_sandbox():
-    """Empty where a sandbox can be made."""
-    if not shutil.which("bwrap"):
-        return "bubblewrap is not installed"
-    tried = subprocess.run(
-        ["bwrap", "--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "true"],
-        capture_output=True, text=True, check=False)
-    return "" if tried.returncode == 0 else f"bubblewrap cannot make a sandbox: {tried.stderr}"
 
 
 class WithSessions(unittest.TestCase):
@@ -238,7 +229,10 @@ class Outside:
 
 
 class Hostile:
-    """The suite, for a class that also is a WithSessions. `kind` says what it runs in."""
+    """The suite, for a class that also is a WithSessions. `kind` says what it runs in, and `reported` what
+    kernels then say."""
+
+    reported = None
 
     @classmethod
     def setUpClass(cls):
@@ -246,6 +240,7 @@ class Hostile:
         cls.addClassCleanup(cls.outside.close)
         cls.environ = {"AWS_SECRET_ACCESS_KEY": cls.outside.canary}
         super().setUpClass()
+        cls.reported = cls.reported or cls.kind
         cls.outcomes = {}
         cls.addClassCleanup(cls.write_outcomes)
 
@@ -254,8 +249,8 @@ class Hostile:
         directory = os.environ.get("PERIJOVE_ISOLATION_RESULTS")
         if directory:
             pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
-            pathlib.Path(directory, f"{cls.kind}.json").write_text(
-                json.dumps({"kind": cls.kind, "root": os.geteuid() == 0,
+            pathlib.Path(directory, f"{cls.reported}.json").write_text(
+                json.dumps({"kind": cls.reported, "root": os.geteuid() == 0,
                             "outcomes": cls.outcomes}, indent=1))
 
     def record(self, name, outcome, detail, expected):
@@ -295,7 +290,7 @@ class Hostile:
                     self.assertNotEqual(result["status"], "ok", result)
                     self.assertIsNotNone(attempt.limits, result)
                     found = [hostile.STOPPED, "the kernel was killed"]
-                expected = attempt.expected(self.kind)
+                expected = attempt.expected(self.reported)
                 if attempt.name == "memory_together" and expected == hostile.STOPPED:
                     held = {each["name"]: each["held_by"] for each in self.kernel_of(session)["limits"]}
                     if held["memory"].startswith("RLIMIT"):

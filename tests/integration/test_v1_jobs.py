@@ -5,6 +5,7 @@ import json
 import signal
 import unittest
 
+import isolated
 from gateway import PATIENCE, Gateway, wait_until
 
 
@@ -245,6 +246,7 @@ class Jobs(unittest.TestCase):
         self.assertEqual(shown["session_state"], "idle")
         self.assertEqual(self.ask("GET", path)[0], 200)
 
+    @isolated.only_without("they need no restricted mode, which is refused")
     def test_what_ran_without_a_kernel_is_in_the_notebook_too(self):
         self.ask("POST", "/v1/sessions", {"kernel": "python3", "key": "guarded", "mode": "restricted"})
         job = self.submit(session="guarded", steps=[{"code": "print(6 * 7)"}, {"code": "import os"}])

@@ -12,6 +12,7 @@ import zipfile
 
 import nbformat  # python3-nbformat
 
+import isolated
 from gateway import WithGateway, wait_until
 import places  # where the gateway's own helpers are
 
@@ -191,6 +192,7 @@ def write_wheel(directory, name, version):
             wheel.writestr(path, text)
 
 
+@isolated.only_without("their code cannot write where their Python has its packages")
 class Packages(State):
     @classmethod
     def setUpClass(cls):

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/limits.hpp"
 #include "executor/executor_config.hpp"
 #include "executor/session_isolation.hpp"
 #include "faces/v1/v1_face.hpp"
@@ -121,6 +122,36 @@ void list(V1Face& face, const CallPtr& call) {
   call->json(200, {{"sessions", all}});
 }
 
+// POST .../fork: copies of it that have all its variables.
+void fork_session(V1Face& face, const std::shared_ptr<CodeSession>& session, const CallPtr& call) {
+  const auto body = body_object(call);
+  if (!body) return;
+  JsonFields fields(*body, "fork");
+  fields.refuse_unknown({"count", "labels"});
+  const int count = fields.find("count") == nullptr
+                        ? 1
+                        : fields.integer("count", 1, static_cast<int>(limits::kForksMax));
+  auto labels = fields.text_map("labels");
+  if (fields.error()) {
+    problem(call, *fields.error(), "validation_failed");
+    return;
+  }
+  face.sessions().fork_session(session, static_cast<std::size_t>(count), std::move(labels),
+                               [call](const Result<CodeSessionStore::Forks>& forks) {
+                                 if (!forks) {
+                                   problem(call, forks.error());
+                                   return;
+                                 }
+                                 json sessions = json::array();
+                                 for (const auto& each : forks->sessions) {
+                                   sessions.push_back(each->to_json());
+                                 }
+                                 call->json(201, {{"method", "fork"},
+                                                  {"sessions", std::move(sessions)},
+                                                  {"warnings", forks->lacks}});
+                               });
+}
+
 // A declarative configuration is fields under other names; those beside it come first.
 Result<json> fields_of(const json& given) {
   const auto config = given.find("config");
@@ -218,7 +249,7 @@ bool handle_sessions(V1Face& face, const CallPtr& call, const PathParts& path) {
     return true;
   }
   const std::string action = path.size() == 4 ? path[3] : std::string();
-  constexpr std::string_view kActions[] = {"execute", "interrupt", "restart", "release"};
+  constexpr std::string_view kActions[] = {"execute", "interrupt", "restart", "release", "fork"};
   if (path.size() > 3 &&
       std::find(std::begin(kActions), std::end(kActions), action) == std::end(kActions)) {
     return false;
@@ -235,6 +266,8 @@ bool handle_sessions(V1Face& face, const CallPtr& call, const PathParts& path) {
   } else if (action == "interrupt") {
     session->interrupt();
     call->json(200, session->to_json());
+  } else if (action == "fork") {
+    fork_session(face, session, call);
   } else if (action == "release") {
     face.sessions().release(session, [call](const Result<void>& released) {
       if (released) {

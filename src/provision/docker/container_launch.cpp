@@ -111,8 +111,13 @@ void ContainerLaunch::check_runtime() {
       return;
     }
     const std::string path = found->is_object() ? json_text(*found, "path") : "";
-    if (path.substr(path.rfind('/') + 1) == "runsc") events_.on_gvisor();
-    create();
+    const bool gvisor = path.substr(path.rfind('/') + 1) == "runsc";
+    const auto ready = gvisor ? events_.on_gvisor() : Result<void>();
+    if (ready) {
+      create();
+    } else {
+      fail(ready.error());
+    }
   });
 }
 
@@ -168,10 +173,11 @@ void ContainerLaunch::not_created(const Error& error) {
   if (no_image && make_.options.pull == PullPolicy::missing && !pulled_) {
     pull();
   } else if (no_image) {
-    fail(Error{Code::not_found, "image '" + image +
-                                    "' is not on the daemon's machine and is not to be pulled; make "
-                                    "it (scripts/images kernels) or docker pull it, name another "
-                                    "with `image`, or set pull to 'missing' beside it"});
+    fail(
+        Error{Code::not_found, "image '" + image +
+                                   "' is not on the daemon's machine and is not to be pulled; make "
+                                   "it (scripts/images kernels) or docker pull it, name another "
+                                   "with `image`, or set pull to 'missing' beside it"});
   } else if (error.code != Code::already_exists) {
     fail(explain(error));
   } else if (wait_for_the_name()) {

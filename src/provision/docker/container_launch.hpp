@@ -32,7 +32,8 @@ inline constexpr const char* kPutDirectory = "put";
 /// What is told on the way, from the loop.
 struct ContainerLaunchEvents {
   std::function<void(std::string_view line)> on_progress;  ///< Of a pull or a build.
-  std::function<void()> on_gvisor;                         ///< The runtime is gVisor's.
+  /// The runtime is gVisor's. What cannot be made ready for that is the launch's failure.
+  std::function<Result<void>()> on_gvisor;
   /// It was created; events about it may come from here on.
   std::function<void(const std::string& id)> on_created;
   std::function<void()> on_started;

@@ -141,6 +141,7 @@ void sweep_strays(const std::shared_ptr<Engine>& asked, const GatewayIdentity& o
                      {{"container", id.substr(0, 12)}, {"removed", is_done(ended) ? "yes" : "no"}});
       });
     }
+    KeptDirectory::remove_orphans(base, engine->address().describe(), names);
   });
 }
 

@@ -51,7 +51,8 @@ class Containers {
   std::map<std::string, Made> made_;
 };
 
-/// Ends the containers of gateways that are dead for certain, never others. `done` gets how many,
+/// Ends the containers of gateways that are dead for certain, never others, and removes kept
+/// directories whose container is gone. `done` gets how many containers were ended,
 /// unless `engine` is destroyed before.
 void sweep_strays(const std::shared_ptr<Engine>& engine, const GatewayIdentity& own,
                   std::function<void(Result<std::size_t>)> done);

@@ -176,8 +176,9 @@ class DockerKernel final : public ContainerWatcher,
       if (!directory) return directory.error();
       directory_ = *directory;
     } else {
-      auto kept = KeptDirectory::take(
-          std::filesystem::path(setting_.runtime_dir.path()).parent_path(), name_);
+      auto kept =
+          KeptDirectory::take(std::filesystem::path(setting_.runtime_dir.path()).parent_path(),
+                              setting_.engine->address().describe(), name_);
       if (!kept) return kept.error();
       directory_ = kept->path();
       kept_.emplace(*std::move(kept));
@@ -280,13 +281,15 @@ class DockerKernel final : public ContainerWatcher,
     events.on_progress = with_self([](DockerKernel& self, std::string_view line) {
       if (self.events_.on_output) self.events_.on_output(line);
     });
-    events.on_gvisor = with_self([](DockerKernel& self) {
-      self.report_.kind = "docker+gvisor";
-      if (::geteuid() != 0) return;
-      self.report_.notes.emplace_back(
-          "gVisor knows no access lists, and the gateway is root: the kernel cannot write to its "
-          "work directory");
-    });
+    events.on_gvisor = [weak = weak_from_this()]() -> Result<void> {
+      const auto self = weak.lock();
+      if (!self || self->ended_) return {};
+      self->report_.kind = "docker+gvisor";
+      self->report_.notes.emplace_back(
+          "gVisor answers system calls, not this machine's kernel; the filter of system calls does "
+          "not apply to it, and what it has of its own (user namespaces, io_uring) is its own");
+      return self->setting_.open_to_gvisor ? self->setting_.open_to_gvisor() : Result<void>();
+    };
     events.on_created = with_self([](DockerKernel& self, const std::string& id) {
       self.container_id_ = id;
       // What a container that is used again said before is not this kernel's output.
@@ -355,14 +358,22 @@ class DockerKernel final : public ContainerWatcher,
       if (error || !self || self->ended_ || self->exit_) return;
       const auto pinned =
           PinnedEndpoints::try_pin(self->info_, self->pinned_, self->setting_.kernel_uid);
-      if (!pinned) {
+      if (!pinned && !self->may_change_owner()) {
         self->fail(pinned.error());
-      } else if (*pinned) {
+      } else if (pinned && *pinned) {
         self->tell_endpoints();
       } else {
         self->look_for_sockets();
       }
     });
+  }
+
+  // gVisor makes a socket as root, and gives it to the kernel's user a moment later.
+  bool may_change_owner() {
+    constexpr auto kMomentMax = std::chrono::seconds(2);
+    if (report_.kind != "docker+gvisor") return false;
+    if (!first_refusal_) first_refusal_ = shard_.now();
+    return shard_.now() - *first_refusal_ < kMomentMax;
   }
 
   void tell_endpoints() {
@@ -492,6 +503,7 @@ class DockerKernel final : public ContainerWatcher,
   std::string file_text_;  // of the connection file
   ConnectionInfo info_;
   PinnedEndpoints pinned_;
+  std::optional<TimePoint> first_refusal_;  // of a socket, as not the kernel's
 
   std::shared_ptr<ContainerLaunch> launch_;
   std::shared_ptr<void> logs_;

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,6 +26,8 @@ struct DockerSetting {
   std::string default_image;
   uid_t kernel_uid;  ///< Whom kernels run as, and whose sockets theirs must be.
   gid_t kernel_gid;
+  /// Makes the work directory writable for a kernel behind gVisor; null: it is.
+  std::function<Result<void>()> open_to_gvisor;
 };
 
 /// Begins a launch, as Provisioner::launch.

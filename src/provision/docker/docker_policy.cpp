@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "protocol/json.hpp"
 #include "provision/docker/container_body.hpp"
 #include "provision/sandbox/mount_policy.hpp"
 
@@ -129,6 +131,27 @@ std::optional<ContainerUser> parse_user(std::string_view text) {
   const auto gid = colon == text.npos ? uid : parse(text.substr(colon + 1));
   if (!uid || !gid) return std::nullopt;
   return ContainerUser{*uid, *gid};
+}
+
+Result<std::string> with_kernelspec_options(const Kernelspec& spec, const std::string& options) {
+  const auto metadata = parse_json(spec.metadata);
+  const nlohmann::json none;
+  const auto member = [&none](const nlohmann::json& object, const char* name) -> const auto& {
+    const auto found = object.is_object() ? object.find(name) : object.end();
+    return found == object.end() ? none : *found;
+  };
+  const nlohmann::json& own = member(member(metadata ? *metadata : none, "perijove"), "docker");
+  if (own.is_null()) return options;
+  const auto requested = parse_json(options);
+  if (!requested) return requested.error();
+  if (!own.is_object() || !requested->is_object()) {
+    return Error{Code::invalid_argument, "kernelspec '" + spec.name +
+                                             "': metadata.perijove.docker must be an object, as a "
+                                             "session's field 'docker'"};
+  }
+  nlohmann::json all = own;
+  all.update(*requested);
+  return dump_json(all);
 }
 
 Result<ContainerOptions> read_request(const IsolationRequest& request, const DockerPolicy& policy) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "perijove/result.hpp"
+#include "protocol/kernelspec.hpp"
 #include "provision/docker/container_options.hpp"
 #include "provision/isolation.hpp"
 
@@ -20,6 +21,11 @@ struct DockerPolicy {
   std::string docker_socket;  ///< Empty: the daemon is elsewhere.
   uid_t gateway_uid = 0;      ///< 0: kernels may run as any user but root; else as this one alone.
 };
+
+/// The text of a request's options, with those that the kernelspec has of its own (kernel.json:
+/// {"metadata": {"perijove": {"docker": {...}}}}) and that the request does not name. Errors:
+/// invalid_argument.
+Result<std::string> with_kernelspec_options(const Kernelspec& spec, const std::string& options);
 
 /// The whole of what a caller wants: the options with the request's network and mounts put in,
 /// symbolic links in the sources of mounts resolved. Errors: invalid_argument, permission_denied,

@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
 #include "base/log.hpp"
@@ -102,7 +103,7 @@ class DockerProvisioner final : public Provisioner {
   DockerProvisioner(RuntimeDir& runtime_dir, DockerOptions options)
       : runtime_dir_(runtime_dir),
         options_(std::move(options)),
-        address_(parse_docker_host(options_.host)),
+        address_(parse_docker_host(options_.host, options_.tls_directory)),
         identity_(own_identity(runtime_dir.path())),
         uids_(options_.uid_first, options_.uid_count) {
     policy_.mount_roots = options_.mount_roots;
@@ -116,6 +117,16 @@ class DockerProvisioner final : public Provisioner {
   }
 
   std::string_view kind() const override { return "docker"; }
+
+  void begin(Shard& shard) override {
+    if (!address_) return;
+    std::error_code ignored;
+    const std::string& socket = address_->socket_path;
+    // Most machines have no daemon, and that needs no word.
+    if (!socket.empty() && !std::filesystem::exists(socket, ignored)) return;
+    prepare(shard);
+    sweep();
+  }
 
   Result<void> check(const IsolationRequest& request) const override {
     if (!address_) return address_.error();
@@ -153,6 +164,9 @@ class DockerProvisioner final : public Provisioner {
       return std::make_unique<FailedKernel>(shard, error, std::move(events.on_failed));
     };
     if (!address_) return refuse(address_.error());
+    auto all = with_kernelspec_options(request.spec, request.isolation.options);
+    if (!all) return refuse(all.error());
+    request.isolation.options = *std::move(all);
     auto options = read_request(request.isolation, policy_);
     if (!options) return refuse(options.error());
     prepare(shard);
@@ -164,7 +178,8 @@ class DockerProvisioner final : public Provisioner {
                           .gateway_label = to_label(identity_),
                           .default_image = options_.image,
                           .kernel_uid = ::geteuid(),
-                          .kernel_gid = ::getegid()};
+                          .kernel_gid = ::getegid(),
+                          .open_to_gvisor = nullptr};
     std::shared_ptr<UidPool::Lease> lease;
     if (::geteuid() == 0) {
       auto leased = lend_work_dir(request.work_dir, *options);
@@ -172,6 +187,9 @@ class DockerProvisioner final : public Provisioner {
       lease = leased->lease;
       setting.kernel_uid = leased->user.uid;
       setting.kernel_gid = leased->user.gid;
+      setting.open_to_gvisor = [this, work_dir = request.work_dir, gid = leased->user.gid] {
+        return open_to_gvisor(work_dir, gid);
+      };
     }
     auto kernel = launch_docker_kernel(shard, setting, std::move(request), *std::move(options),
                                        std::move(events));
@@ -209,6 +227,16 @@ class DockerProvisioner final : public Provisioner {
     return lent;
   }
 
+  Result<void> open_to_gvisor(const std::string& work_dir, gid_t gid) {
+    const FileDescriptor directory(::open(work_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!directory) {
+      return Error{Code::not_found, "the work directory '" + work_dir + "' cannot be opened"};
+    }
+    return hand_to_group(directory, work_dir, gid, [this](gid_t old) {
+      return uids_.contains(old);  // groups have the numbers of their users
+    });
+  }
+
   // What needs a loop, at the first use.
   void prepare(Shard& shard) {
     if (engine_) return;
@@ -218,10 +246,12 @@ class DockerProvisioner final : public Provisioner {
     events_ = std::make_shared<ContainerEvents>(shard, engine_, kGatewayLabel);
   }
 
-  // At the first launch: a look at what the daemon can do must not end anything.
+  // When the gateway begins, and where the daemon was away then, at a launch. Not by a probe: a
+  // look at what the daemon can do must not end anything.
   void sweep() {
     if (std::exchange(swept_, true)) return;
-    sweep_strays(engine_, identity_, [](const Result<std::size_t>& swept) {
+    sweep_strays(engine_, identity_, [this](const Result<std::size_t>& swept) {
+      swept_ = swept.has_value();
       if (!swept) log::info("docker_sweep_failed", {{"reason", swept.error().message}});
     });
   }

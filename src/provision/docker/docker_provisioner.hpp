@@ -15,6 +15,9 @@ namespace perijove {
 struct DockerOptions {
   /// Where the daemon is, as in DOCKER_HOST: unix:///PATH or tcp://HOST:PORT.
   std::string host = "unix:///var/run/docker.sock";
+  /// Where ca.pem, cert.pem and key.pem are, for a daemon behind TCP that wants TLS; empty:
+  /// without.
+  std::string tls_directory;
   /// Of kernels whose session names none. Never pulled: it is one that was made here.
   std::string image = "perijove-kernels:latest";
   /// Directories and names of volumes below which a caller may name volumes, bind_dir and
@@ -39,11 +42,11 @@ struct DockerOptions {
 ///
 /// While the daemon is away kernels run on and are not declared dead. Containers have labels that
 /// say which gateway made them: those of a gateway that was killed are ended by the next one, at
-/// the first launch(). Destroying this object ends all that are left, and blocks for at
-/// most a few seconds when the daemon does not answer.
+/// begin() or at the first launch() after it that finds the daemon. Destroying this object ends all
+/// that are left, and blocks for at most a few seconds when the daemon does not answer.
 ///
-/// Everything happens on the shard of the first probe() or launch(). `runtime_dir` must outlive
-/// this object and every kernel it launched.
+/// Everything happens on the shard of the first begin(), probe() or launch(). `runtime_dir` must
+/// outlive this object and every kernel it launched.
 std::unique_ptr<Provisioner> make_docker_provisioner(RuntimeDir& runtime_dir,
                                                      DockerOptions options = {});
 

@@ -82,7 +82,8 @@ Error explain_silence(const Error& error, const HttpAddress& address) {
                "rootless daemon and name its socket in DOCKER_HOST";
   } else if (error.code == Code::unavailable) {
     message += address.socket_path.empty()
-                   ? "; does the daemon listen there? DOCKER_HOST names another address"
+                   ? "; does the daemon listen there, and speak TLS just when DOCKER_TLS_VERIFY is "
+                     "set? DOCKER_HOST names another address"
                    : "; is the daemon running (systemctl start docker)? DOCKER_HOST names another "
                      "socket";
   }
@@ -91,7 +92,7 @@ Error explain_silence(const Error& error, const HttpAddress& address) {
 
 }  // namespace
 
-Result<HttpAddress> parse_docker_host(std::string_view text) {
+Result<HttpAddress> parse_docker_host(std::string_view text, const std::string& tls_directory) {
   constexpr std::string_view kUnix = "unix://";
   constexpr std::string_view kTcp = "tcp://";
   if (text.starts_with(kUnix)) {
@@ -101,10 +102,17 @@ Result<HttpAddress> parse_docker_host(std::string_view text) {
   } else if (text.starts_with(kTcp) || text.starts_with("http://")) {
     const std::string_view rest = text.substr(text.find("://") + 3);
     const auto url = parse_http_url("http://" + std::string(rest));
-    constexpr std::string_view kPort = "2375";
     if (url && url->path == "/") {
       const bool has_port = rest.rfind(':') != rest.npos && !rest.ends_with(']');
-      return HttpAddress{url->host, has_port ? url->port : std::string(kPort), {}};
+      HttpAddress address{url->host, has_port ? url->port : "2375", {}};
+      if (tls_directory.empty()) return address;
+      if (!has_port) address.port = "2376";
+      auto tls = load_tls({.authorities = tls_directory + "/ca.pem",
+                           .certificate = tls_directory + "/cert.pem",
+                           .key = tls_directory + "/key.pem"});
+      if (!tls) return tls.error();
+      address.tls = *std::move(tls);
+      return address;
     }
   } else if (text.starts_with("ssh://") || text.starts_with("https://")) {
     return Error{Code::unimplemented,

@@ -14,9 +14,10 @@
 
 namespace perijove::docker {
 
-/// Where the daemon is: `unix:///PATH` or `tcp://HOST:PORT`, as in DOCKER_HOST. Errors:
-/// invalid_argument, unimplemented (ssh, TLS).
-Result<HttpAddress> parse_docker_host(std::string_view text);
+/// Where the daemon is: `unix:///PATH` or `tcp://HOST:PORT`, as in DOCKER_HOST. With a directory of
+/// certificates (DOCKER_CERT_PATH: ca.pem, cert.pem, key.pem) a daemon behind TCP is spoken to by
+/// TLS, and must be who they say. Errors: invalid_argument, unimplemented (ssh).
+Result<HttpAddress> parse_docker_host(std::string_view text, const std::string& tls_directory = {});
 
 /// One call of the Engine API.
 struct EngineCall {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -27,6 +28,18 @@ FileDescriptor open_lock(const std::string& path, int flags) {
                                flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
 }
 
+// Whose container it is, in the file of the lock: daemons may have containers of the same name.
+bool write_daemon(const FileDescriptor& lock, const std::string& daemon) {
+  return ::ftruncate(lock.get(), 0) == 0 && ::pwrite(lock.get(), daemon.data(), daemon.size(), 0) ==
+                                                static_cast<ssize_t>(daemon.size());
+}
+std::string read_daemon(const FileDescriptor& lock) {
+  std::string text(4096, '\0');
+  const ssize_t size = ::pread(lock.get(), text.data(), text.size(), 0);
+  text.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
+  return text;
+}
+
 void empty(const std::string& path) {
   std::error_code error;
   std::error_code ignored;
@@ -38,7 +51,8 @@ void empty(const std::string& path) {
 
 }  // namespace
 
-Result<KeptDirectory> KeptDirectory::take(const std::string& base, const std::string& name) {
+Result<KeptDirectory> KeptDirectory::take(const std::string& base, const std::string& daemon,
+                                          const std::string& name) {
   const std::string path = path_of(base, name);
   FileDescriptor lock = open_lock(path, O_CREAT);
   if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
@@ -47,7 +61,8 @@ Result<KeptDirectory> KeptDirectory::take(const std::string& base, const std::st
                      "' is in use by another kernel; a container has one at a "
                      "time"};
   }
-  if (!lock || (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)) {
+  if (!lock || !write_daemon(lock, daemon) ||
+      (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)) {
     return Error{Code::unavailable, "cannot make " + path + ": " + std::strerror(errno)};
   }
   empty(path);
@@ -63,7 +78,8 @@ bool KeptDirectory::is_taken(const std::string& base, const std::string& name) {
   return lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0;
 }
 
-void KeptDirectory::remove_orphans(const std::string& base, const std::vector<std::string>& names) {
+void KeptDirectory::remove_orphans(const std::string& base, const std::string& daemon,
+                                   const std::vector<std::string>& names) {
   std::error_code error;
   std::vector<std::string> found;
   for (fs::directory_iterator entry(base, error), end; !error && entry != end;
@@ -74,8 +90,12 @@ void KeptDirectory::remove_orphans(const std::string& base, const std::vector<st
     }
   }
   for (const std::string& name : found) {
-    if (std::find(names.begin(), names.end(), name) != names.end() || is_taken(base, name))
+    const FileDescriptor lock = open_lock(path_of(base, name), 0);
+    const bool has_container = std::find(names.begin(), names.end(), name) != names.end();
+    if (has_container || !lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 ||
+        read_daemon(lock) != daemon) {
       continue;
+    }
     std::error_code ignored;
     fs::remove_all(path_of(base, name), ignored);
     fs::remove(path_of(base, name) + std::string(kLockSuffix), ignored);

@@ -14,9 +14,10 @@ namespace perijove::docker {
 /// process keeps two gateways or kernels from using one container at a time.
 class KeptDirectory {
  public:
-  /// Makes or finds that of container `name` below `base`, empty. Errors: already_exists while
-  /// another kernel has it, unavailable.
-  static Result<KeptDirectory> take(const std::string& base, const std::string& name);
+  /// Makes or finds that of container `name` of `daemon` below `base`, empty. Errors:
+  /// already_exists while another kernel has it, unavailable.
+  static Result<KeptDirectory> take(const std::string& base, const std::string& daemon,
+                                    const std::string& name);
   KeptDirectory(KeptDirectory&&) noexcept = default;
   KeptDirectory& operator=(KeptDirectory&&) = delete;
   /// Empties it.
@@ -25,8 +26,10 @@ class KeptDirectory {
   const std::string& path() const { return path_; }
 
   static bool is_taken(const std::string& base, const std::string& name);
-  /// Removes those below `base` whose container is not among `names` and which nobody has.
-  static void remove_orphans(const std::string& base, const std::vector<std::string>& names);
+  /// Removes those of `daemon` below `base` whose container is not among `names`, which are all
+  /// that it has, and which nobody has taken.
+  static void remove_orphans(const std::string& base, const std::string& daemon,
+                             const std::vector<std::string>& names);
 
  private:
   KeptDirectory(std::string path, FileDescriptor lock)

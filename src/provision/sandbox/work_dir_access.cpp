@@ -11,6 +11,7 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 namespace perijove {
 namespace {
@@ -67,51 +68,39 @@ Result<void> write_list(const FileDescriptor& file, const std::string& name, con
                "cannot let a sandboxed kernel write to " + name + ": " + std::strerror(errno)};
 }
 
-class Grant {
- public:
-  Grant(uid_t uid, const std::function<bool(uid_t)>& is_stale, std::size_t entries_max)
-      : uid_(uid), is_stale_(is_stale), entries_left_(entries_max) {}
+Error cannot(const std::string& what, const std::string& name) {
+  return {Code::unavailable, "cannot " + what + " " + name + ": " + std::strerror(errno)};
+}
 
-  Result<void> to_directory(const FileDescriptor& directory, const std::string& name, bool top) {
+// Goes through the directories and regular files of a tree, from the inside out: who finds the
+// outermost done may rely on the rest.
+class TreeWalk {
+ public:
+  using Visit = std::function<Result<void>(const FileDescriptor& file, const std::string& name,
+                                           const struct stat& status)>;
+  TreeWalk(Visit visit, std::size_t entries_max)
+      : visit_(std::move(visit)), entries_left_(entries_max) {}
+
+  Result<void> start(const FileDescriptor& directory, const std::string& name) {
     struct stat status {};
     if (fstat(directory.get(), &status) != 0) return cannot("look at", name);
-    if (top) device_ = status.st_dev;
+    device_ = status.st_dev;
+    return to_directory(directory, name, status);
+  }
+
+ private:
+  Result<void> to_directory(const FileDescriptor& directory, const std::string& name,
+                            const struct stat& status) {
     if (depth_ > kDepthMax) {
       return Error{Code::resource_exhausted,
                    "directories below " + name.substr(0, kNameShown) + "... are nested too deeply"};
     }
     if (status.st_dev != device_) return {};
-    // From the inside out: who finds the outermost done may rely on the rest.
     ++depth_;
     const auto below = to_contents(directory, name);
     --depth_;
     if (!below) return below;
-    AccessList inherited = read_list(directory, kDefault)
-                               .value_or(AccessList::from_mode(status.st_mode & ~mode_t{07000}));
-    change(inherited, kAll);
-    if (!is_stale_(status.st_uid)) inherited.allow(status.st_uid, kAll);
-    if (auto set = write_list(directory, name, kDefault, inherited); !set) return set;
-    return to_file(directory, name, status);
-  }
-
- private:
-  static Error cannot(const std::string& what, const std::string& name) {
-    return {Code::unavailable, "cannot " + what + " " + name + ": " + std::strerror(errno)};
-  }
-
-  void change(AccessList& list, std::uint16_t permissions) const {
-    for (const uid_t named : list.named_users()) {
-      if (named != uid_ && is_stale_(named)) list.remove(named);
-    }
-    list.allow(uid_, permissions);
-  }
-
-  Result<void> to_file(const FileDescriptor& file, const std::string& name,
-                       const struct stat& status) {
-    AccessList list = read_list(file, kAccess).value_or(AccessList::from_mode(status.st_mode));
-    const bool executable = S_ISDIR(status.st_mode) || (status.st_mode & S_IXUSR) != 0;
-    change(list, executable ? kAll : kReadWrite);
-    return write_list(file, name, kAccess, list);
+    return visit_(directory, name, status);
   }
 
   Result<void> to_contents(const FileDescriptor& directory, const std::string& name) {
@@ -137,20 +126,90 @@ class Grant {
       const std::string path = name + "/" + entry->d_name;
       Result<void> done;
       if (S_ISDIR(status.st_mode)) {
-        done = to_directory(below, path, false);
+        done = to_directory(below, path, status);
       } else if (S_ISREG(status.st_mode) && status.st_nlink == 1) {
-        done = to_file(below, path, status);
+        done = visit_(below, path, status);
       }
       if (!done) return done;
     }
     return {};
   }
 
-  uid_t uid_;
-  const std::function<bool(uid_t)>& is_stale_;
+  Visit visit_;
   std::size_t entries_left_;
   int depth_ = 0;
   dev_t device_ = 0;
+};
+
+AccessList access_of(const FileDescriptor& file, const struct stat& status) {
+  return read_list(file, kAccess).value_or(AccessList::from_mode(status.st_mode));
+}
+AccessList inherited_of(const FileDescriptor& directory, const struct stat& status) {
+  return read_list(directory, kDefault)
+      .value_or(AccessList::from_mode(status.st_mode & ~mode_t{07000}));
+}
+
+// grant_access() for one file.
+class Grant {
+ public:
+  Grant(uid_t uid, const std::function<bool(uid_t)>& is_stale) : uid_(uid), is_stale_(is_stale) {}
+
+  Result<void> operator()(const FileDescriptor& file, const std::string& name,
+                          const struct stat& status) const {
+    const bool directory = S_ISDIR(status.st_mode);
+    if (directory) {
+      AccessList inherited = inherited_of(file, status);
+      change(inherited, kAll);
+      if (!is_stale_(status.st_uid)) inherited.allow(status.st_uid, kAll);
+      if (auto set = write_list(file, name, kDefault, inherited); !set) return set;
+    }
+    AccessList list = access_of(file, status);
+    change(list, directory || (status.st_mode & S_IXUSR) != 0 ? kAll : kReadWrite);
+    return write_list(file, name, kAccess, list);
+  }
+
+ private:
+  void change(AccessList& list, std::uint16_t permissions) const {
+    for (const uid_t named : list.named_users()) {
+      if (named != uid_ && is_stale_(named)) list.remove(named);
+    }
+    list.allow(uid_, permissions);
+  }
+
+  uid_t uid_;
+  const std::function<bool(uid_t)>& is_stale_;
+};
+
+// hand_to_group() for one file.
+class HandOver {
+ public:
+  HandOver(gid_t gid, const std::function<bool(gid_t)>& is_stale)
+      : gid_(gid), is_stale_(is_stale) {}
+
+  Result<void> operator()(const FileDescriptor& file, const std::string& name,
+                          const struct stat& status) const {
+    if (status.st_gid == gid_) return {};
+    const bool directory = S_ISDIR(status.st_mode);
+    const auto change = [&](AccessList list, const char* which) {
+      list.move_group(is_stale_(status.st_gid) ? std::nullopt : std::optional(status.st_gid));
+      return write_list(file, name, which, list);
+    };
+    if (directory) {
+      if (auto set = change(inherited_of(file, status), kDefault); !set) return set;
+    }
+    if (auto set = change(access_of(file, status), kAccess); !set) return set;
+    constexpr uid_t kSameOwner = static_cast<uid_t>(-1);
+    if (fchownat(file.get(), "", kSameOwner, gid_, AT_EMPTY_PATH) != 0 ||
+        (directory &&
+         chmod(by_descriptor(file).c_str(), (status.st_mode & mode_t{07777}) | S_ISGID) != 0)) {
+      return cannot("change the group of", name);
+    }
+    return {};
+  }
+
+ private:
+  gid_t gid_;
+  const std::function<bool(gid_t)>& is_stale_;
 };
 
 }  // namespace
@@ -214,14 +273,33 @@ void AccessList::allow(uid_t uid, std::uint16_t permissions) {
     mask |= entry.permissions;
   }
   entries_.push_back({kMask, mask, kNoId});
-  std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
-    return std::pair(a.tag, a.id) < std::pair(b.tag, b.id);
-  });
+  sort();
 }
 
 void AccessList::remove(uid_t uid) {
   std::erase_if(entries_,
                 [uid](const Entry& entry) { return entry.tag == kUser && entry.id == uid; });
+}
+
+void AccessList::move_group(std::optional<gid_t> to) {
+  std::uint16_t moved = 0;
+  bool bounded = false;
+  bool listed = false;
+  for (Entry& entry : entries_) {
+    if (entry.tag == kGroupOwner) moved = std::exchange(entry.permissions, std::uint16_t{0});
+    bounded = bounded || entry.tag == kMask;
+    listed = listed || (entry.tag == kGroup && entry.id == to);
+  }
+  if (!to || listed) return;
+  entries_.push_back({kGroup, moved, *to});
+  if (!bounded) entries_.push_back({kMask, moved, kNoId});
+  sort();
+}
+
+void AccessList::sort() {
+  std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
+    return std::pair(a.tag, a.id) < std::pair(b.tag, b.id);
+  });
 }
 
 std::optional<uid_t> user_with_access(const FileDescriptor& directory,
@@ -236,7 +314,15 @@ std::optional<uid_t> user_with_access(const FileDescriptor& directory,
 Result<void> grant_access(const FileDescriptor& directory, const std::string& name, uid_t uid,
                           const std::function<bool(uid_t)>& is_stale, std::size_t entries_max) {
   if (user_with_access(directory, [uid](uid_t named) { return named == uid; })) return {};
-  return Grant(uid, is_stale, entries_max).to_directory(directory, name, true);
+  return TreeWalk(Grant(uid, is_stale), entries_max).start(directory, name);
+}
+
+Result<void> hand_to_group(const FileDescriptor& directory, const std::string& name, gid_t gid,
+                           const std::function<bool(gid_t)>& is_stale, std::size_t entries_max) {
+  struct stat status {};
+  if (fstat(directory.get(), &status) != 0) return cannot("look at", name);
+  if (status.st_gid == gid) return {};
+  return TreeWalk(HandOver(gid, is_stale), entries_max).start(directory, name);
 }
 
 }  // namespace perijove

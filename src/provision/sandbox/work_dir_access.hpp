@@ -29,6 +29,9 @@ class AccessList {
   /// others may do as it is.
   void allow(uid_t uid, std::uint16_t permissions);
   void remove(uid_t uid);
+  /// For a file that gets another group, which may then do nothing: what its group might do, group
+  /// `to` may (nullopt: nobody).
+  void move_group(std::optional<gid_t> to);
 
  private:
   struct Entry {
@@ -36,6 +39,8 @@ class AccessList {
     std::uint16_t permissions = 0;
     std::uint32_t id = 0;
   };
+  void sort();
+
   std::vector<Entry> entries_;
 };
 
@@ -55,5 +60,15 @@ std::optional<uid_t> user_with_access(const FileDescriptor& directory,
 Result<void> grant_access(const FileDescriptor& directory, const std::string& name, uid_t uid,
                           const std::function<bool(uid_t)>& is_stale,
                           std::size_t entries_max = 100'000);
+
+/// Makes `gid` the group of what is in an open directory, now and later, for a kernel of that group
+/// behind gVisor: that knows owner, group and permission bits, but no access lists. The bits of a
+/// group show what everybody named in a list may do at most, so behind gVisor the kernel may what
+/// grant_access() gave its user, which must have been called before; outside, the group by itself
+/// may nothing. The group that a file had keeps its rights by an entry, unless `is_stale` accepts
+/// it. Otherwise, and in its errors, as grant_access().
+Result<void> hand_to_group(const FileDescriptor& directory, const std::string& name, gid_t gid,
+                           const std::function<bool(gid_t)>& is_stale,
+                           std::size_t entries_max = 100'000);
 
 }  // namespace perijove

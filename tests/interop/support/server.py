@@ -230,7 +230,7 @@ class Server(Remote):
         self.token = token
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pji-"))  # short: holds socket paths
         try:
-            kernelspecs.write(self.directory / "share")
+            self.write_kernelspecs(self.directory / "share")
             self.environment = dict(environment(self.directory), **(environ or {}))
             work = self.directory / "work"
             work.mkdir()
@@ -250,6 +250,9 @@ class Server(Remote):
         self.port = int(self._process.ready.group(2))
         if self.kind != "perijove":  # whose line says that it accepts; the peers say so too early
             self._wait_until_it_accepts()
+
+    def write_kernelspecs(self, directory):
+        kernelspecs.write(directory)
 
     def __enter__(self):
         return self

@@ -160,7 +160,7 @@ TEST(BlockingHttp, KeepsTheBodyOfARefusalWhole) {
 }
 
 TEST(BlockingHttp, SaysThatNobodyListens) {
-  const auto answer = blocking_http({"127.0.0.1", "1", "/", {}}, {});
+  const auto answer = blocking_http(HttpUrl{"127.0.0.1", "1", "/", {}}, {});
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, Code::unavailable);
   EXPECT_NE(answer.error().message.find("http://127.0.0.1:1"), std::string::npos);

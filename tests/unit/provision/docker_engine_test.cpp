@@ -22,6 +22,8 @@ TEST(DockerHost, IsASocketOrAnAddress) {
   EXPECT_EQ(parse_docker_host("tcp://127.0.0.1:2000")->describe(), "http://127.0.0.1:2000");
   EXPECT_EQ(parse_docker_host("tcp://host")->port, "2375");
   EXPECT_EQ(parse_docker_host("tcp://[::1]")->port, "2375");
+  EXPECT_THAT(parse_docker_host("tcp://host", "/nowhere").error().message,
+              HasSubstr("/nowhere/ca.pem"));
   EXPECT_EQ(parse_docker_host("ssh://host").error().code, Code::unimplemented);
   for (const char* text : {"", "unix://", "unix://relative", "host", "tcp://", "tcp://host/path"}) {
     EXPECT_EQ(parse_docker_host(text).error().code, Code::invalid_argument) << text;

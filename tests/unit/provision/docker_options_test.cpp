@@ -8,6 +8,7 @@
 #include "provision/docker/container_body.hpp"
 #include "provision/docker/docker_policy.hpp"
 #include "provision/docker/images.hpp"
+#include "provision/docker/kept_directory.hpp"
 #include "provision/docker/run_args.hpp"
 #include "support/temp_dir.hpp"
 
@@ -361,6 +362,16 @@ TEST_F(DockerPolicyTest, NobodyIsRoot) {
   EXPECT_FALSE(read({{"user", "1001"}}));
 }
 
+TEST(KernelspecOptions, AreForWhatARequestDoesNotName) {
+  Kernelspec spec;
+  EXPECT_EQ(*with_kernelspec_options(spec, "{}"), "{}");
+  spec.metadata = R"({"perijove": {"docker": {"image": "theirs", "memory": "1g"}}})";
+  EXPECT_EQ(*with_kernelspec_options(spec, R"({"memory": "2g"})"),
+            R"({"image":"theirs","memory":"2g"})");
+  spec.metadata = R"({"perijove": {"docker": "theirs"}})";
+  EXPECT_THAT(with_kernelspec_options(spec, "{}").error().message, HasSubstr("must be an object"));
+}
+
 TEST_F(DockerPolicyTest, MountsOfTheRequestAreVolumes) {
   IsolationRequest request;
   request.mounts = {{temp_.str() + "/lent", "/data", true}};
@@ -379,6 +390,21 @@ TEST(EnvironmentInside, LeavesOutWhatDescribesTheMachine) {
                                 {"LANG", "C"},
                                 {"KERNEL_USERNAME", "a"}}),
             (Environment{{"LANG", "C"}, {"KERNEL_USERNAME", "a"}}));
+}
+
+TEST(KeptDirectories, GoWithTheirContainerUnlessTheyAreTaken) {
+  testing::TempDir temp;
+  const std::string base = temp.str();
+  const auto directory = [&](const char* name) { return base + "/container-" + name; };
+  for (const char* name : {"gone", "there"}) ASSERT_TRUE(KeptDirectory::take(base, "ours", name));
+  ASSERT_TRUE(KeptDirectory::take(base, "theirs", "elsewhere"));
+  const auto taken = KeptDirectory::take(base, "ours", "taken");
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(KeptDirectory::take(base, "ours", "taken").error().code, Code::already_exists);
+  KeptDirectory::remove_orphans(base, "ours", {"there"});
+  EXPECT_FALSE(fs::exists(directory("gone")));
+  EXPECT_FALSE(fs::exists(directory("gone") + ".lock"));
+  for (const char* name : {"there", "elsewhere", "taken"}) EXPECT_TRUE(fs::exists(directory(name)));
 }
 
 TEST(Images, AreDividedIntoNameAndTag) {

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include <fstream>
 #include <sstream>
 
 #include "docker_test.hpp"
@@ -413,7 +414,7 @@ TEST_F(DockerProvisionerTest, AKernelThatCannotDoIpcNeedsANetwork) {
   EXPECT_THAT(failure_of(std::move(launched)).message, HasSubstr("name a network"));
 }
 
-TEST_F(DockerProvisionerTest, AKernelUnderGVisorSaysSo) {
+TEST_F(DockerProvisionerTest, AKernelUnderGVisorSaysSoAndSharesTheFiles) {
   const auto info = ask("GET", "/info");
   ASSERT_TRUE(info) << info.error();
   if (!(*parse_json(*info))["Runtimes"].contains("runsc")) {
@@ -424,6 +425,14 @@ TEST_F(DockerProvisionerTest, AKernelUnderGVisorSaysSo) {
   ASSERT_THAT(failures_, IsEmpty()) << failures_[0];
   EXPECT_EQ(kernel_->isolation().kind, "docker+gvisor");
   EXPECT_EQ(execute("import os; assert os.uname().release.startswith('4.4')"), "ok");
+  EXPECT_EQ(execute("open('made.txt', 'w').write('inside'); os.mkdir('dir')"), "ok");
+  std::ifstream made(work_dir() + "/made.txt");
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(made), {}), "inside");
+  temp_.write("work/later.txt", "outside");
+  temp_.write("work/dir/later.txt", "outside");
+  EXPECT_EQ(execute("assert [open(p).read() for p in ('later.txt', 'dir/later.txt')] == "
+                    "['outside'] * 2; os.remove('dir/later.txt')"),
+            "ok");
 }
 
 TEST_F(DockerProvisionerTest, AnUnknownRuntimeIsTold) {
@@ -443,8 +452,11 @@ TEST_F(DockerProvisionerTest, DoesNotTrustALinkInPlaceOfASocket) {
 }
 
 TEST_F(DockerProvisionerTest, EndsTheContainersOfADeadGatewayAndNoOthers) {
-  docker::GatewayIdentity dead = docker::own_identity("/nowhere/1");
-  dead.start_time = "1";
+  // As after the restart of a container of the gateway: dead for those with this runtime directory,
+  // and not for gateways of tests beside this one.
+  docker::GatewayIdentity dead =
+      docker::own_identity(fs::path(runtime_dir_.path()).parent_path() / "1");
+  dead.pid_namespace = "of another container";
   docker::GatewayIdentity elsewhere = dead;
   elsewhere.machine = "another";
   const auto create = [&](const std::string& name, const json& labels) {

@@ -353,6 +353,23 @@ TEST(AccessListTest, WhatTheMaskKeptFromOthersStaysKept) {
                                          52));
 }
 
+TEST(AccessListTest, AFileThatGetsAnotherGroupLeavesItsRightsToTheOldOne) {
+  AccessList list = AccessList::from_mode(0750);
+  list.allow(7, 7);
+  AccessList forgotten = list;
+  list.move_group(9);
+  EXPECT_EQ(list.bytes(), std::string("\2\0\0\0"
+                                      "\1\0\7\0\xff\xff\xff\xff"
+                                      "\2\0\7\0\7\0\0\0"
+                                      "\4\0\0\0\xff\xff\xff\xff"
+                                      "\x8\0\5\0\x9\0\0\0"
+                                      "\x10\0\7\0\xff\xff\xff\xff"
+                                      "\x20\0\0\0\xff\xff\xff\xff",
+                                      52));
+  forgotten.move_group(std::nullopt);
+  EXPECT_EQ(forgotten.bytes().size(), 44u);
+}
+
 TEST(AccessListTest, RefusesWhatIsNone) {
   for (const std::string& bytes :
        {std::string(), std::string("\1\0\0\0", 4), std::string("\2\0\0\0\1", 5)}) {
@@ -407,6 +424,27 @@ TEST_F(GrantAccessTest, UsersOfThePastAreForgotten) {
   ASSERT_TRUE(grant(7));
   EXPECT_THAT(users("/file", "system.posix_acl_access"), ElementsAre(7));
   EXPECT_THAT(users("", "system.posix_acl_default"), Not(Contains(5)));
+}
+
+TEST_F(GrantAccessTest, AGroupMayByItsBitsWhatTheListGave) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root gives files to any group";
+  temp_.write("root/a/file", "x");
+  if (const auto granted = grant(7); !granted) GTEST_SKIP() << granted.error();
+  const auto hand_over = [&](gid_t gid) {
+    const FileDescriptor directory(open(root().c_str(), O_PATH | O_CLOEXEC));
+    return hand_to_group(directory, root(), gid, [](gid_t old) { return old == 5; });
+  };
+  ASSERT_TRUE(hand_over(5));
+  ASSERT_TRUE(hand_over(7));
+  temp_.write("root/a/later", "x");
+  for (const char* const path : {"", "/a", "/a/file", "/a/later"}) {
+    struct stat status {};
+    ASSERT_EQ(stat((root() + path).c_str(), &status), 0);
+    EXPECT_EQ(status.st_gid, 7u) << path;
+    const bool directory = S_ISDIR(status.st_mode);
+    EXPECT_EQ(status.st_mode & 0070, directory ? 0070u : 0060u) << path;
+    EXPECT_EQ((status.st_mode & S_ISGID) != 0, directory) << path;
+  }
 }
 
 TEST_F(GrantAccessTest, DoesNotGoOnForever) {

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/environment.hpp"
+#include "io/child_process.hpp"
+#include "protocol/kernelspec.hpp"
+
+namespace perijove {
+
+/// A kernel that a fork server is to start.
+struct ForkRequest {
+  std::string connection_file;  ///< Absolute.
+  std::string work_dir;         ///< Absolute.
+  Environment env;              ///< The whole.
+  ProcessLimits limits;
+};
+
+/// A process that has read in what its kernels need and forks one for each request, in milliseconds
+/// and on memory that they share. What it must understand is in kernels/python/zygote.hpp; it is
+/// another program, and what it says is not trusted: it can fail a launch, nothing else.
+///
+/// A kernel that it has forked is left to this process, as an orphan, and is then its child as any
+/// other. Shard thread only; held by shared_ptr. Dropping it ends the server, not its kernels.
+class ForkServer : public std::enable_shared_from_this<ForkServer> {
+ public:
+  using Started = std::function<void(Result<std::unique_ptr<ChildProcess>>)>;
+
+  /// The number under which the server finds its socket.
+  static constexpr int kSocketNumber = 3;
+
+  /// Starts it; ready() follows. What it prints is logged.
+  static std::shared_ptr<ForkServer> start(Shard& shard, SpawnRequest command);
+  ~ForkServer();
+
+  /// It has read in everything and waits for requests.
+  bool ready() const { return ready_; }
+  /// Why it never will (again); empty while there is hope.
+  const std::string& failure() const { return failure_; }
+  /// Whether a directory that its modules come from has changed since it was ready: what a new
+  /// kernel imports would not be what it was forked with.
+  bool outdated() const;
+
+  /// Forks a kernel. `started` is called once, from the loop, never during this call. Errors:
+  /// unavailable (it is not ready, has ended, or refuses; the message says why),
+  /// resource_exhausted, failed_precondition (orphans are not left to this process).
+  void start_kernel(const ForkRequest& request, ChildProcess::OnOutput on_output,
+                    ChildProcess::OnExit on_exit, Started started);
+
+ private:
+  struct Pending {
+    ChildProcess::Adoption adoption;
+    ChildProcess::OnOutput on_output;
+    ChildProcess::OnExit on_exit;
+    Started started;
+  };
+
+  explicit ForkServer(Shard& shard);
+  Result<void> spawn(SpawnRequest command);
+  void wait();
+  void read_packets();
+  void receive(std::string_view packet);
+  void became_ready(const nlohmann::json& packet);
+  void fail(const std::string& why);
+  Result<void> send(const ForkRequest& request, std::uint64_t id, int output);
+
+  Shard& shard_;
+  boost::asio::posix::stream_descriptor socket_;
+  std::unique_ptr<ChildProcess> process_;
+  std::map<std::uint64_t, Pending> pending_;
+  std::uint64_t next_id_ = 1;
+  bool ready_ = false;
+  std::string failure_;
+  std::map<std::string, std::int64_t> paths_;  // directory -> time of its last change
+};
+
+/// The fork servers of this process: one for each kernelspec and set of those variables that a
+/// program reads when it starts. One is started when its first kernel is, which does not wait for
+/// it. Shard thread only.
+class ForkServers {
+ public:
+  /// The server for such a kernel. unavailable: it is starting, or cannot be had; the message says
+  /// why. unimplemented: the kernelspec has none.
+  Result<std::shared_ptr<ForkServer>> find(Shard& shard, const Kernelspec& spec,
+                                           const Environment& env);
+
+ private:
+  std::map<std::string, std::shared_ptr<ForkServer>> servers_;
+};
+
+}  // namespace perijove
