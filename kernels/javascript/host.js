@@ -174,33 +174,38 @@
   const acknowledged = new Int32Array(new SharedArrayBuffer(4));
   const watcher = new Worker(
     `
-    const fs = require('fs');
     const inspector = require('inspector');
+    const net = require('net');
     const { parentPort, workerData } = require('worker_threads');
     const session = new inspector.Session();
     session.connectToMainThread();
-    const byte = Buffer.alloc(1);
+    parentPort.postMessage('connected');
     const PATIENCE_MILLISECONDS = 50;
-    (function wait() {
-      fs.read(5, byte, 0, 1, null, (error, count) => {
-        // The kernel is gone; this process and its programs go too, however busy they are.
-        if (error || count === 0) process.kill(-process.pid, 'SIGKILL');
-        Atomics.store(workerData, 0, 0);
-        parentPort.postMessage('interrupt');
-        if (Atomics.wait(workerData, 0, 0, PATIENCE_MILLISECONDS) === 'timed-out') {
-          session.post('Runtime.terminateExecution', () => parentPort.postMessage('interrupt'));
-        }
-        wait();
-      });
-    })();
+    // Not fs.read(): nothing could end a read that is under way, and process.exit() waits for this thread.
+    const interrupts = new net.Socket({ fd: 5, readable: true, writable: false });
+    // The kernel is gone; this process and its programs go too, however busy they are.
+    const end = () => process.kill(-process.pid, 'SIGKILL');
+    interrupts.on('end', end).on('error', end);
+    interrupts.on('data', () => {
+      Atomics.store(workerData, 0, 0);
+      parentPort.postMessage('interrupt');
+      if (Atomics.wait(workerData, 0, 0, PATIENCE_MILLISECONDS) === 'timed-out') {
+        session.post('Runtime.terminateExecution', () => parentPort.postMessage('interrupt'));
+      }
+    });
     `,
     { eval: true, workerData: acknowledged });
-  watcher.on('message', () => {
-    Atomics.store(acknowledged, 0, 1);
-    Atomics.notify(acknowledged, 0);
-    interruptPending();
-  });
-  watcher.unref();
+  // No code before that: a process.exit() would wait for a thread that waits for this one.
+  const connected = new Promise((resolve) =>
+    watcher.once('message', () => {
+      watcher.unref();
+      watcher.on('message', () => {
+        Atomics.store(acknowledged, 0, 1);
+        Atomics.notify(acknowledged, 0);
+        interruptPending();
+      });
+      resolve();
+    }));
   process.on('SIGINT', () => {}); // for the programs that this process runs
 
   const late = (error) => {
@@ -234,6 +239,7 @@
     const found = await post('Runtime.evaluate', { expression: '__perijove', contextId });
     delete globalThis.__perijove;
     showId = found.result.objectId;
+    await connected;
 
     let partial = '';
     const requests = new net.Socket({ fd: REQUESTS, readable: true, writable: false });

@@ -59,8 +59,16 @@ def fork(kernel, publisher, content):
     publisher.flush()
     warnings = _warnings(kernel)
 
+    # Opened here: once it is answered, whoever has named it may close it.
+    output = None
+    if places["output"] is not None:
+        try:
+            output = os.open(places["output"], os.O_WRONLY)
+        except OSError as error:
+            return _refusal(type(error).__name__, str(error))
+
     def child():
-        become_branch(kernel, connection_file, environment, **places)
+        become_branch(kernel, connection_file, environment, places["cwd"], output)
 
     fork_it = forks.fork
     if any(library in mapped for library in OPENMP):
@@ -77,6 +85,9 @@ def fork(kernel, publisher, content):
             kernel.branches.append(process)
     except OSError as error:
         return _refusal(type(error).__name__, str(error))
+    finally:
+        if output is not None:
+            os.close(output)
     return {"status": "ok", "pid": process, "warnings": warnings}
 
 
@@ -90,10 +101,9 @@ def become_branch(kernel, connection_file, environment, cwd=None, output=None):
         os.dup2(null, 0)
         os.close(null)
         if output is not None:
-            end = os.open(output, os.O_WRONLY)
-            os.dup2(end, 1)
-            os.dup2(end, 2)
-            os.close(end)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            os.close(output)
         if cwd is not None:
             os.chdir(cwd)
         kernel.branches.clear()

@@ -52,6 +52,15 @@ class BranchKernelTestCase(PythonKernelTestCase):
 
 
 class Branches(BranchKernelTestCase):
+    def test_begin_where_they_are_told(self):
+        output = os.path.join(self.directory, "output")
+        open(output, "w").close()
+        branch, _ = self.fork(cwd=self.directory, output=output)
+        self.assertEqual(self.value(branch, "import os; os.getcwd()"), repr(self.directory))
+        self.assertNotEqual(self.value(self.py, "import os; os.getcwd()"), repr(self.directory))
+        opened = f"/proc/{branch.pid}/fd"
+        self.assertIn(output, [os.readlink(os.path.join(opened, n)) for n in os.listdir(opened)])
+
     def test_have_all_variables_and_change_their_own(self):
         self.py.run("import os\nx = [1, 2]\ndef f(): return sum(x)\nclass C: n = 7\nimport json")
         branch, warnings = self.fork()
