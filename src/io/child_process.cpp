@@ -190,6 +190,7 @@ struct ChildProcess::State : std::enable_shared_from_this<State> {
     const std::string mark = kMarkerName + ("=" + marker);
     kill_descendants(pid, mark, direct_children().all());
     ::kill(-pid, SIGKILL);
+    ::kill(pid, SIGKILL);  // a fork may not lead its group yet
     // Orphans that init has adopted instead of us have no parent that tells whose they are.
     if (!g_adopts_orphans) kill_marked(mark);
   }
