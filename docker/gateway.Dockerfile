@@ -11,7 +11,7 @@ FROM debian:bookworm AS build
 COPY scripts /src/scripts
 RUN mkdir /src/build && apt-get update && /src/scripts/install-packages build
 COPY . /src
-RUN /src/scripts/build-preset release perijove
+RUN /src/scripts/compile release perijove
 
 FROM debian:bookworm-slim
 

@@ -119,8 +119,9 @@ Result<ExecutorPool> ExecutorPool::create(const ExecutorOptions& options, std::s
   of_each.work_dir = fs::absolute(options.work_dir.empty() ? "." : options.work_dir, error)
                          .lexically_normal()
                          .string();
-  if (error)
+  if (error) {
     return Error{Code::not_found, "work_dir '" + options.work_dir + "': " + error.message()};
+  }
   if (of_each.work_dir.size() > 1 && of_each.work_dir.back() == '/') of_each.work_dir.pop_back();
   auto impl = std::make_unique<Impl>(std::move(of_each), std::max<std::size_t>(size, 1));
   if (const auto begun = impl->begin(); !begun) return begun.error();

@@ -164,7 +164,7 @@ void BlockRunner::answer_input(std::string_view text) {
 
 void BlockRunner::ask(std::string_view request_type, std::string_view content,
                       std::function<void(Result<std::string>)> done) {
-  assert(!asked_done_);
+  end_questions();
   asked_msg_id_ = make_uuid();
   asked_reply_ = std::string(request_type.substr(0, request_type.rfind('_'))) + "_reply";
   asked_done_ = std::move(done);

@@ -100,7 +100,8 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
   void answer_input(std::string_view text);
 
   /// Sends a request on shell that is no code, `kernel_info_request`, and hands over the JSON text
-  /// of its reply's content; unavailable when the kernel ended without an answer. One at a time.
+  /// of its reply's content; unavailable when the kernel ended without an answer, or
+  /// something else was asked first.
   void ask(std::string_view request_type, std::string_view content,
            std::function<void(Result<std::string>)> done);
   /// Asks what the kernel speaks. `done` gets the JSON text of kernel_info_reply's language_info,

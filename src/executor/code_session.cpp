@@ -451,7 +451,7 @@ void CodeSession::stop(Done done) {
   for (const auto& each : queue) each->abandon("the session has ended");
   if (running_) running_->abandon("the session has ended");
   end_set_up(Error{Code::aborted, "the session has ended"});
-  copying_.reset();
+  end_copying(Error{Code::aborted, "the session has ended"});
   const auto left = std::make_shared<std::size_t>(kernels_.size() + 1);
   const auto one_less = [self, left] {
     if (--*left > 0) return;

@@ -167,6 +167,7 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
                                        Branch branch = {});
   Result<void> check_fork() const;
   void copy_files(const std::string& from, std::function<void(Result<void>)> done);
+  void end_copying(Result<void> result);
   void begin_as_copy(const std::shared_ptr<CodeSession>& of,
                      std::function<void(Result<std::vector<std::string>>)> done);
   std::shared_ptr<BlockRunner> make_runner(const std::shared_ptr<Kernel>& kernel);
@@ -203,6 +204,7 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   PythonHelper python_;
   std::shared_ptr<SessionSetup> setup_;
   std::shared_ptr<void> copying_;       // the program that copies files into this session
+  Done when_copied_;                    // told when it has ended, or the session before it
   std::optional<Result<void>> set_up_;  // how it ended
   std::vector<Done> when_set_up_;
   PreparedSession prepared_;

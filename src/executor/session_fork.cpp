@@ -105,18 +105,23 @@ void CodeSession::copy_files(const std::string& from, std::function<void(Result<
   copy.argv = {"cp", "-a", "--reflink=auto", "--", from + "/.", options_.work_dir};
   copy.env = {{"PATH", "/usr/bin:/bin"}, {"LC_ALL", "C.UTF-8"}};
   copy.work_dir = "/";
-  copying_ = run_process(shard_, copy, {.time_max = limits::kCopyTimeMax},
-                         [this, done = std::move(done)](const Result<ProcessOutput>& run) {
-                           const auto self = shared_from_this();
-                           copying_.reset();
-                           if (run && run->exit.code == 0) {
-                             done({});
-                           } else {
-                             done(Error{Code::resource_exhausted,
-                                        "the files could not be copied: " +
-                                            (run ? run->error_output : run.error().message)});
-                           }
-                         });
+  when_copied_ = std::move(done);
+  copying_ = run_process(
+      shard_, copy, {.time_max = limits::kCopyTimeMax}, [this](const Result<ProcessOutput>& run) {
+        const auto self = shared_from_this();
+        if (run && run->exit.code == 0) {
+          end_copying({});
+        } else {
+          end_copying(Error{
+              Code::resource_exhausted,
+              "the files could not be copied: " + (run ? run->error_output : run.error().message)});
+        }
+      });
+}
+
+void CodeSession::end_copying(Result<void> result) {
+  copying_.reset();
+  if (const auto done = std::exchange(when_copied_, nullptr)) done(std::move(result));
 }
 
 void CodeSession::begin_as_copy(const std::shared_ptr<CodeSession>& of,

@@ -46,9 +46,10 @@ class CodeSessionStore {
 
   // Pools of sessions that are ready before they are asked for.
 
-  /// Makes a pool and begins to fill it, or changes the one of that name. invalid_argument: no
-  /// name, or a session that no pool can keep ready; resource_exhausted: too many pools; not_found:
-  /// no such kernel; and the other errors of create(), of the first session.
+  /// Makes a pool and begins to fill it, or changes the one of that name. invalid_argument: no name,
+  /// or a session that no pool can keep ready; resource_exhausted: too many pools; not_found: no
+  /// such kernel; unavailable: the gateway is stopping. What else keeps its sessions from getting
+  /// ready the pool tells itself (SessionPool::to_json).
   Result<std::shared_ptr<SessionPool>> set_pool(SessionPoolOptions options);
   /// Ends the sessions of a pool that nobody has taken, and forgets it; false when there is none.
   bool remove_pool(std::string_view name);
