@@ -37,18 +37,39 @@ SessionStoreOptions session_store_options(const ServeOptions& options) {
   return store;
 }
 
+struct NameAndCount {
+  std::string name;
+  std::size_t count = 0;
+};
+
 // `python3=4`
-Result<SessionPoolOptions> read_pool(const std::string& text, const SessionStoreOptions& defaults) {
+Result<NameAndCount> read_name_and_count(const std::string& text, const std::string& flag) {
   const std::size_t sign = text.rfind('=');
   if (sign == std::string::npos || sign == 0) {
-    return Error{Code::invalid_argument, "--pool " + text + ": must be NAME=COUNT, as python3=4"};
+    return Error{Code::invalid_argument, flag + " " + text + ": must be NAME=COUNT, as python3=4"};
   }
-  const auto size =
-      parse_count(text.substr(sign + 1), "--pool " + text, 0, limits::kPooledSessionsMax);
-  if (!size) return size.error();
+  const auto count = parse_count(text.substr(sign + 1), flag + " " + text, 0, limits::kPoolSizeMax);
+  if (!count) return count.error();
+  return NameAndCount{text.substr(0, sign), static_cast<std::size_t>(*count)};
+}
+
+// Also `4`, of the default kernelspec, as jupyter_kernel_gateway's prespawn_count.
+Result<void> keep_warm(KernelRegistry& registry, const std::string& text) {
+  const bool number = text.find_first_not_of("0123456789") == std::string::npos;
+  const auto read = read_name_and_count(number ? registry.default_kernelspec() + "=" + text : text,
+                                        "--warm-kernels");
+  if (!read) return read.error();
+  const auto kept = registry.keep_warm(read->name, read->count);
+  if (kept) return {};
+  return Error{kept.error().code, "--warm-kernels " + text + ": " + kept.error().message};
+}
+
+Result<SessionPoolOptions> read_pool(const std::string& text, const SessionStoreOptions& defaults) {
+  auto read = read_name_and_count(text, "--pool");
+  if (!read) return read.error();
   SessionPoolOptions pool;
-  pool.name = pool.session.kernel = text.substr(0, sign);
-  pool.size = static_cast<std::size_t>(*size);
+  pool.name = pool.session.kernel = std::move(read->name);
+  pool.size = read->count;
   pool.session.defaults = defaults.defaults;
   pool.session.idle_timeout = defaults.idle_timeout;
   pool.session.lifetime_max = defaults.lifetime_max;
@@ -84,6 +105,10 @@ Result<std::unique_ptr<GatewayServer>> GatewayServer::start(ServeOptions options
   if (!runtime) return runtime.error();
   std::unique_ptr<GatewayServer> server(new GatewayServer(std::move(options), *std::move(runtime)));
   if (const auto listening = server->listen(); !listening) return listening.error();
+  for (const std::string& each : server->options_.warm_kernels) {
+    const auto kept = keep_warm(server->runtime_->registry(), each);
+    if (!kept) return kept.error();
+  }
   for (const std::string& each : server->options_.pools) {
     auto pool = read_pool(each, server->options_.sessions);
     if (!pool) return pool.error();

@@ -170,20 +170,14 @@ void add_kernel_command(CLI::App& app, Action& action) {
   CLI::App* const group = app.add_subcommand("kernel", "Kernels of a gateway that is running");
   group->require_subcommand(1);
   const auto add = [group, &action](const char* name, const char* description, auto body) {
-    auto flags = std::make_shared<KernelFlags>();
-    CLI::App* const command = group->add_subcommand(name, description);
-    add_gateway_flags(*command, *flags);
-    command->callback([flags, body, &action] {
-      action = [flags, body] {
-        return run_on_gateway(*flags,
-                              [&](const GatewayClient& client, Console& console) -> Result<int> {
-                                const Result<void> done = body(client, *flags, console);
-                                if (!done) return done.error();
-                                return 0;
-                              });
-      };
-    });
-    return std::pair(command, flags);
+    return add_gateway_command<KernelFlags>(
+        *group, action, name, description,
+        [body](const GatewayClient& client, const KernelFlags& given,
+               Console& console) -> Result<int> {
+          const Result<void> done = body(client, given, console);
+          if (!done) return done.error();
+          return 0;
+        });
   };
   const auto add_with_ids = [&add](const char* name, const char* description, auto body) {
     const auto [command, flags] = add(name, description, body);

@@ -33,6 +33,7 @@ constexpr Trait kTraits[] = {
     {"KernelGatewayApp.max_age", "KG_MAX_AGE", "max-age"},
     {"KernelGatewayApp.max_kernels", "KG_MAX_KERNELS", "max-kernels"},
     {"KernelGatewayApp.default_kernel_name", "KG_DEFAULT_KERNEL_NAME", "default-kernel"},
+    {"KernelGatewayApp.prespawn_count", "KG_PRESPAWN_COUNT", "warm-kernels"},
     {"KernelGatewayApp.env_process_whitelist", "KG_ENV_PROCESS_WHITELIST", "inherit-env"},
     {"KernelGatewayApp.ws_ping_interval", "KG_WS_PING_INTERVAL_SECS", "ws-ping-interval"},
     {"KernelGatewayApp.root_dir", "", "work-dir"},
@@ -122,7 +123,10 @@ std::string value_for(std::string_view setting, const std::string& raw) {
     return lower == "false" || lower == "0" ? "never" : "always";
   }
   // None means no limit, and so does 0 here.
-  if ((setting == "max-kernels" || setting == "ws-ping-interval") && value == "None") return "0";
+  if ((setting == "max-kernels" || setting == "warm-kernels" || setting == "ws-ping-interval") &&
+      value == "None") {
+    return "0";
+  }
   return value;
 }
 

@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "app/commands.hpp"
@@ -97,17 +96,7 @@ void add_pool_command(CLI::App& app, Action& action) {
   const auto add = [group, &action](
                        const char* name, const char* description,
                        Result<int> (*body)(const GatewayClient&, const PoolFlags&, Console&)) {
-    auto flags = std::make_shared<PoolFlags>();
-    CLI::App* const command = group->add_subcommand(name, description);
-    add_gateway_flags(*command, *flags);
-    command->callback([flags, body, &action] {
-      action = [flags, body] {
-        return run_on_gateway(*flags, [&](const GatewayClient& client, Console& console) {
-          return body(client, *flags, console);
-        });
-      };
-    });
-    return std::pair(command, flags);
+    return add_gateway_command<PoolFlags>(*group, action, name, description, body);
   };
   const auto add_name = [](CLI::App& command, PoolFlags& flags) {
     command.add_option("NAME", flags.name, "The pool's name")->option_text(" ")->required();

@@ -24,6 +24,7 @@ struct ServeOptions {
   GatewayOptions gateway;
   JupyterFaceOptions face;
   SessionStoreOptions sessions;
+  std::vector<std::string> warm_kernels;  ///< `python3=4`, or `4` of the default kernelspec.
   std::vector<std::string> pools;  ///< `python3=4`: pools that there are from the beginning.
 };
 

@@ -1,6 +1,5 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
@@ -175,17 +174,7 @@ void add_server_job_command(CLI::App& app, Action& action) {
       app.add_subcommand("job", "Notebooks that a running gateway executes by itself");
   group->require_subcommand(1);
   const auto add = [group, &action](const char* name, const char* description, auto body) {
-    auto flags = std::make_shared<ServerJobFlags>();
-    CLI::App* const command = group->add_subcommand(name, description);
-    add_gateway_flags(*command, *flags);
-    command->callback([flags, body, &action] {
-      action = [flags, body] {
-        return run_on_gateway(*flags, [&](const GatewayClient& client, Console& console) {
-          return body(client, *flags, console);
-        });
-      };
-    });
-    return std::pair(command, flags);
+    return add_gateway_command<ServerJobFlags>(*group, action, name, description, body);
   };
   const auto add_with_id = [&add](const char* name, const char* description, auto body) {
     const auto [command, flags] = add(name, description, body);

@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <memory>
 #include <utility>
 
 #include "app/commands.hpp"
@@ -98,17 +97,7 @@ void add_session_command(CLI::App& app, Action& action) {
   group->require_subcommand(1);
   const auto add = [group, &action](const char* name, const char* description,
                                     SessionAction* body) {
-    auto flags = std::make_shared<SessionFlags>();
-    CLI::App* const command = group->add_subcommand(name, description);
-    add_gateway_flags(*command, *flags);
-    command->callback([flags, body, &action] {
-      action = [flags, body] {
-        return run_on_gateway(*flags, [&](const GatewayClient& client, Console& console) {
-          return body(client, *flags, console);
-        });
-      };
-    });
-    return std::pair(command, flags);
+    return add_gateway_command<SessionFlags>(*group, action, name, description, body);
   };
   const auto add_with_id = [&add](const char* name, const char* description, SessionAction* body) {
     const auto added = add(name, description, body);

@@ -331,7 +331,8 @@ std::vector<Setting> make_settings() {
       kernel_transport(),
       toggle(
           "fork-servers", [](O & o) -> auto& { return o.gateway.fork_servers; },
-          "Start kernels without isolation as a fork of a process that has imported what they need, "
+          "Start kernels without isolation as a fork of a process that has imported what they "
+          "need, "
           "in milliseconds, where their kernelspec has such a fork server."),
       number(
           "restart-limit", "restarts per minute", 1'000, [](O & o) -> auto& {
@@ -350,8 +351,7 @@ std::vector<Setting> make_settings() {
           "cull-busy", [](O & o) -> auto& { return o.gateway.registry.kernel.cull.busy; },
           "Also while code runs: counted from the kernel's last sign of life."),
       text(
-          "isolation", "kind",
-          [](O & o) -> auto& { return o.gateway.isolation.default_kind; },
+          "isolation", "kind", [](O & o) -> auto& { return o.gateway.isolation.default_kind; },
           "What keeps kernels from this machine unless a session asks for more: none, sandbox or "
           "docker. With another than none, clients cannot ask for less."),
       list(
@@ -374,6 +374,11 @@ std::vector<Setting> make_settings() {
       seconds_or_none(
           "session-max-lifetime", [](O & o) -> auto& { return o.sessions.lifetime_max; },
           "End /v1 sessions so long after their beginning, whatever runs. 0: never."),
+      list(
+          "warm-kernels", "NAME=COUNT", [](O & o) -> auto& { return o.warm_kernels; },
+          "Keep COUNT kernels of the kernelspec NAME (COUNT alone: of the default one) running for "
+          "clients who start one without environment or directory of their own; no list shows them "
+          "before, and --max-kernels does not count them."),
       list(
           "pool", "NAME=COUNT", [](O & o) -> auto& { return o.pools; },
           "Keep COUNT sessions of the kernelspec or language NAME ready, in a pool of that name; "

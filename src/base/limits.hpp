@@ -92,12 +92,12 @@ inline constexpr std::size_t kHistoryEntryBytesMax = std::size_t{4} * 1024 * 102
 inline constexpr std::size_t kUpdatableDisplaysMax = 1000;
 /// Sessions at a time; one more is refused.
 inline constexpr std::size_t kCodeSessionsMax = 10'000;
-/// Pools of sessions, and sessions that one keeps ready; more is refused.
+/// Pools of sessions, and sessions or kernels that one keeps ready; more is refused.
 inline constexpr std::size_t kSessionPoolsMax = 100;
-inline constexpr std::size_t kPooledSessionsMax = 1'000;
-/// Sessions of one pool that start at the same time: the machine is there for those that work.
+inline constexpr std::size_t kPoolSizeMax = 1'000;
+/// Sessions or kernels of one pool that start at the same time: the machine is there for those that work.
 inline constexpr std::size_t kPoolStartsAtOnceMax = 2;
-/// A pool whose sessions cannot be made ready tries again after 1 s, 2 s, ... and this.
+/// A pool of what cannot be made ready tries again after 1 s, 2 s, ... and this.
 inline constexpr std::chrono::seconds kPoolRetryMax{60};
 /// Copies of a session that one request may ask for.
 inline constexpr std::size_t kForksMax = 16;

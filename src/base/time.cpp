@@ -4,6 +4,17 @@
 #include <ctime>
 
 namespace perijove {
+namespace {
+
+// Not negative; with leading zeros.
+void append_digits(std::string& text, int number, std::size_t count) {
+  text.append(count, '0');
+  for (auto digit = text.rbegin(); number > 0; number /= 10, ++digit) {
+    *digit = static_cast<char>('0' + number % 10);
+  }
+}
+
+}  // namespace
 
 std::string format_utc(WallTime time) {
   using namespace std::chrono;
@@ -14,9 +25,21 @@ std::string format_utc(WallTime time) {
   const std::time_t unix_time = whole.count();
   std::tm utc{};
   gmtime_r(&unix_time, &utc);
-  char text[64];
-  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  std::snprintf(text + length, sizeof text - length, ".%06dZ", static_cast<int>(fraction));
+  std::string text;
+  append_digits(text, utc.tm_year + 1900, 4);
+  text += '-';
+  append_digits(text, utc.tm_mon + 1, 2);
+  text += '-';
+  append_digits(text, utc.tm_mday, 2);
+  text += 'T';
+  append_digits(text, utc.tm_hour, 2);
+  text += ':';
+  append_digits(text, utc.tm_min, 2);
+  text += ':';
+  append_digits(text, utc.tm_sec, 2);
+  text += '.';
+  append_digits(text, static_cast<int>(fraction), 6);
+  text += 'Z';
   return text;
 }
 

@@ -43,6 +43,10 @@ struct KernelSummary {
   WallTime last_activity;
   std::size_t connections = 0;
   std::string reason;  ///< Why it died last; empty when it never did.
+};
+
+/// Where and how it runs: what only people and the curious ask for.
+struct KernelDetails {
   std::string connection_file;
   std::string process;  ///< "pid 4711"
   std::string work_dir;
@@ -103,7 +107,10 @@ class Kernel : public std::enable_shared_from_this<Kernel> {
 
   const KernelId& id() const { return request_.kernel_id; }
   const Kernelspec& spec() const { return request_.spec; }
+  /// What it was launched with.
+  const LaunchRequest& request() const { return request_; }
   KernelSummary summary() const;
+  KernelDetails details() const;
   lifecycle::State state() const { return lifecycle_.state(); }
   /// How its process ended last; nullopt when it never did.
   const std::optional<ProcessExit>& last_exit() const { return last_exit_; }
@@ -119,6 +126,11 @@ class Kernel : public std::enable_shared_from_this<Kernel> {
   void interrupt(Done done);
   void restart(Done done, bool now = false);
   void stop(Done done, bool now = false);
+
+  /// Until hand_out() it waits for whoever will use it, and is not culled; its idle time begins
+  /// then.
+  void reserve() { reserved_ = true; }
+  void hand_out();
 
   std::unique_ptr<Attachment> attach(std::string session_id, KernelListener& listener);
 
@@ -203,6 +215,7 @@ class Kernel : public std::enable_shared_from_this<Kernel> {
 
   std::optional<TimePoint> last_disconnect_;
   std::optional<Duration> kernelspec_idle_timeout_;
+  bool reserved_ = false;
   bool culling_ = false;
   std::optional<ProcessExit> last_exit_;
   std::string log_tail_;

@@ -63,17 +63,21 @@ KernelSummary Kernel::summary() const {
   summary.execution_state = activity_.execution_state();
   summary.last_activity = activity_.last_activity();
   summary.connections = audience_.attached();
-  summary.reason = lifecycle_.state() == lifecycle::State::dead
-                       ? with_log_tail(lifecycle_.reason())
-                       : lifecycle_.reason();
-  summary.work_dir = request_.work_dir;
-  summary.isolation.kind = request_.isolation.kind;
-  if (launched_) {
-    summary.isolation = launched_->isolation();
-    summary.connection_file = launched_->connection_file();
-    summary.process = launched_->describe();
-  }
+  summary.reason = lifecycle_.state() == lifecycle::State::dead ? with_log_tail(lifecycle_.reason())
+                                                                : lifecycle_.reason();
   return summary;
+}
+
+KernelDetails Kernel::details() const {
+  KernelDetails details;
+  details.work_dir = request_.work_dir;
+  details.isolation.kind = request_.isolation.kind;
+  if (launched_) {
+    details.isolation = launched_->isolation();
+    details.connection_file = launched_->connection_file();
+    details.process = launched_->describe();
+  }
+  return details;
 }
 
 lifecycle::RequestId Kernel::add_request(Done done) {
@@ -93,6 +97,15 @@ void Kernel::restart(Done done, bool now) {
 
 void Kernel::stop(Done done, bool now) {
   feed(lifecycle::StopRequested{add_request(std::move(done)), now});
+}
+
+void Kernel::hand_out() {
+  reserved_ = false;
+  activity_.begin_use(shard_.now(), wall_now());
+  if (lifecycle_.state() == lifecycle::State::ready && hooks_.on_event) {
+    hooks_.on_event("ready", "");
+  }
+  set_timer();
 }
 
 void Kernel::interrupt(Done done) {
@@ -135,10 +148,10 @@ void Kernel::perform(lifecycle::Action& action) {
   std::visit(Overloaded{
                  [this](const lifecycle::Launch& launch_now) { launch(launch_now.generation); },
                  [this](const lifecycle::CancelLaunch& cancelled) {
-            launched_.reset();  // from here on it reports nothing
-            feed(lifecycle::LaunchFailed{cancelled.generation,
-                                         Error{Code::aborted, "the launch was cancelled"}});
-          },
+                   launched_.reset();  // from here on it reports nothing
+                   feed(lifecycle::LaunchFailed{cancelled.generation,
+                                                Error{Code::aborted, "the launch was cancelled"}});
+                 },
                  [this](const lifecycle::Connect&) { connect(); },
                  [this](const lifecycle::SendKernelInfo&) {
                    if (channels_) send_own(Channel::shell, "kernel_info_request", "{}");
@@ -210,8 +223,7 @@ void Kernel::connect() {
   const auto slow_subscriber = kernelspec_setting(request_.spec, "slow_subscriber") == "wait"
                                    ? KernelChannels::SlowSubscriber::wait
                                    : KernelChannels::SlowSubscriber::lose;
-  auto channels =
-      KernelChannels::open(shard_, *endpoints_, slow_subscriber, std::move(handlers));
+  auto channels = KernelChannels::open(shard_, *endpoints_, slow_subscriber, std::move(handlers));
   if (!channels) {
     log::error("kernel_channels_failed",
                {{"kernel", id().str()}, {"reason", channels.error().message}});
@@ -366,7 +378,7 @@ void Kernel::complete(const lifecycle::Complete& action) {
 }
 
 std::optional<TimePoint> Kernel::cull_time() const {
-  if (culling_ || lifecycle_.state() != lifecycle::State::ready) return std::nullopt;
+  if (reserved_ || culling_ || lifecycle_.state() != lifecycle::State::ready) return std::nullopt;
   return cull_at(options_.cull, {.idle_since = activity_.idle_since(),
                                  .last_activity = activity_.last_activity_at(),
                                  .connections = audience_.attached(),

@@ -68,12 +68,26 @@ Result<std::shared_ptr<Kernel>> KernelRegistry::start(const StartKernel& request
                                                "--max-kernels is " +
                                                std::to_string(options_.kernels_max)};
   }
+  auto planned = plan(request);
+  if (!planned) return planned.error();
+  std::shared_ptr<Kernel> kernel = take_warm(request, planned->launch);
+  if (!kernel) kernel = make_kernel(*std::move(planned));
+  kernels_.emplace(kernel->id(), kernel);
+  order_.push_back(kernel->id());
+  emit(*kernel, "start", "");
+  kernel->hand_out();
+  kernel->start(ready ? std::move(ready) : [](const Result<void>&) {});
+  return kernel;
+}
+
+Result<KernelRegistry::Plan> KernelRegistry::plan(const StartKernel& request) const {
   const std::string name = request.name.empty() ? default_kernelspec() : request.name;
   if (name.empty() && !request.spec) {
     return Error{Code::not_found,
                  "no kernelspec is installed; `perijove kernelspec list` says where was searched"};
   }
-  LaunchRequest launch;
+  Plan made;
+  LaunchRequest& launch = made.launch;
   launch.kernel_id = request.id.value_or(KernelId(make_uuid()));
   if (request.spec) {
     launch.spec = *request.spec;
@@ -87,6 +101,7 @@ Result<std::shared_ptr<Kernel>> KernelRegistry::start(const StartKernel& request
   launch.isolation = request.isolation;
   const auto provisioner = provisioners_.choose(launch.isolation, launch.spec);
   if (!provisioner) return provisioner.error();
+  made.provisioner = *provisioner;
   if (!request.interpreter.empty() && begins_with_python(launch.spec)) {
     launch.spec.interpreter = request.interpreter;
   }
@@ -106,19 +121,58 @@ Result<std::shared_ptr<Kernel>> KernelRegistry::start(const StartKernel& request
   for (const std::string& ignored : environment.ignored) {
     log::warning("client_env_ignored", {{"name", ignored}});
   }
+  return made;
+}
 
-  const KernelId id = launch.kernel_id;
+std::shared_ptr<Kernel> KernelRegistry::make_kernel(Plan plan) {
+  const KernelId id = plan.launch.kernel_id;
   Kernel::Hooks hooks;
   hooks.on_ended = [this, id](bool deleted) { ended(id, deleted); };
   hooks.on_event = [this, id](std::string_view action, const std::string& message) {
     if (const auto kernel = find(id)) emit(*kernel, action, message);
   };
-  auto kernel = std::make_shared<Kernel>(shard_, **provisioner, std::move(launch), options_.kernel,
-                                         std::move(hooks));
-  kernels_.emplace(id, kernel);
-  order_.push_back(id);
-  emit(*kernel, "start", "");
-  kernel->start(ready ? std::move(ready) : [](const Result<void>&) {});
+  return std::make_shared<Kernel>(shard_, *plan.provisioner, std::move(plan.launch),
+                                  options_.kernel, std::move(hooks));
+}
+
+Result<void> KernelRegistry::keep_warm(const std::string& name, std::size_t count) {
+  StartKernel request;
+  request.name = name;
+  const auto possible = plan(request);
+  if (!possible) return possible.error();
+  const std::string& spec = possible->launch.spec.name;
+  KernelPool::Hooks hooks;
+  hooks.plan = [this, request]() -> Result<LaunchRequest> {
+    auto made = plan(request);
+    if (!made) return made.error();
+    return std::move(made->launch);
+  };
+  hooks.make = [this, request]() -> Result<std::shared_ptr<Kernel>> {
+    auto made = plan(request);
+    if (!made) return made.error();
+    auto kernel = make_kernel(*std::move(made));
+    kernel->reserve();
+    warm_.emplace(kernel->id(), kernel);
+    return kernel;
+  };
+  auto& pool = pools_[spec];
+  if (pool) pool->stop();
+  pool = std::make_unique<KernelPool>(shard_, spec, count, std::move(hooks));
+  pool->fill();
+  return {};
+}
+
+std::shared_ptr<Kernel> KernelRegistry::take_warm(const StartKernel& request,
+                                                  const LaunchRequest& launch) {
+  const auto pool = pools_.find(launch.spec.name);
+  if (pool == pools_.end() || request.id) return nullptr;
+  auto kernel = pool->second->take(launch);
+  if (kernel) {
+    warm_.erase(kernel->id());
+  } else {
+    // Perhaps those that wait are of a kernelspec that has been changed since.
+    pool->second->fill();
+  }
   return kernel;
 }
 
@@ -142,6 +196,14 @@ std::optional<std::string> KernelRegistry::epitaph(const KernelId& id) const {
 
 // Called from within the kernel, which therefore is let go of on the next turn.
 void KernelRegistry::ended(const KernelId& id, bool deleted) {
+  if (const auto waiting = warm_.find(id); waiting != warm_.end()) {
+    if (deleted) {
+      boost::asio::post(shard_.loop(), [kernel = waiting->second] {});
+      warm_.erase(waiting);
+    }
+    for (const auto& [name, pool] : pools_) pool->replace_dead();
+    return;
+  }
   const auto kernel = find(id);
   if (!kernel) return;
   if (!deleted) {
@@ -166,14 +228,21 @@ void KernelRegistry::ended(const KernelId& id, bool deleted) {
   kernels_.erase(id);
 }
 
-void KernelRegistry::stop_all(std::function<void()> done) {
+void KernelRegistry::drain() {
   draining_ = true;
-  auto left = std::make_shared<std::size_t>(kernels_.size());
+  for (const auto& [name, pool] : pools_) pool->stop();
+}
+
+void KernelRegistry::stop_all(std::function<void()> done) {
+  drain();
+  auto all = list();
+  for (const auto& [id, kernel] : warm_) all.push_back(kernel);
+  auto left = std::make_shared<std::size_t>(all.size());
   if (*left == 0) {
     boost::asio::post(shard_.loop(), std::move(done));
     return;
   }
-  for (const auto& kernel : list()) {
+  for (const auto& kernel : all) {
     kernel->stop([left, done](const Result<void>&) {
       if (--*left == 0) done();
     });

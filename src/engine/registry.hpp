@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "engine/kernel.hpp"
+#include "engine/kernel_pool.hpp"
 #include "engine/kernelspecs.hpp"
 #include "engine/provisioners.hpp"
 #include "protocol/environment.hpp"
@@ -17,9 +19,9 @@ namespace perijove {
 
 struct RegistryOptions {
   KernelOptions kernel;
-  std::string work_root;                   ///< Absolute. Kernels run here or below.
-  std::string default_kernelspec;          ///< Empty: python3, or the first there is.
-  std::size_t kernels_max = 0;             ///< Live kernels; 0: no limit. Beyond it: 403.
+  std::string work_root;           ///< Absolute. Kernels run here or below.
+  std::string default_kernelspec;  ///< Empty: python3, or the first there is.
+  std::size_t kernels_max = 0;  ///< Live kernels but for waiting ones; 0: no limit. Beyond it: 403.
   std::vector<std::string> inherited_env;  ///< Patterns; see EnvironmentRequest.
   std::vector<std::string> client_env;
   Environment gateway_env;
@@ -68,6 +70,13 @@ class KernelRegistry {
   /// (draining), and those of Provisioners::choose.
   Result<std::shared_ptr<Kernel>> start(const StartKernel& request, Done ready = nullptr);
 
+  /// Keeps `count` kernels of a kernelspec (empty: the default) running for those who will start
+  /// one without wishes of their own; no list shows them before. Why none gets ready is logged.
+  /// Errors: those of start() but for kernels_max.
+  Result<void> keep_warm(const std::string& name, std::size_t count);
+  /// Those that wait, by kernelspec.
+  const std::map<std::string, std::unique_ptr<KernelPool>>& pools() const { return pools_; }
+
   /// nullptr when there is none of that id.
   std::shared_ptr<Kernel> find(const KernelId& id) const;
   /// In the order in which they were started.
@@ -79,7 +88,7 @@ class KernelRegistry {
   std::optional<std::string> epitaph(const KernelId& id) const;
 
   /// No kernel starts from now on.
-  void drain() { draining_ = true; }
+  void drain();
   bool draining() const { return draining_; }
   /// Ends all kernels; `done` when the last has ended.
   void stop_all(std::function<void()> done);
@@ -96,6 +105,13 @@ class KernelRegistry {
   std::shared_ptr<void> listen(EventListener listener);
 
  private:
+  struct Plan {
+    LaunchRequest launch;
+    Provisioner* provisioner;
+  };
+  Result<Plan> plan(const StartKernel& request) const;
+  std::shared_ptr<Kernel> make_kernel(Plan plan);
+  std::shared_ptr<Kernel> take_warm(const StartKernel& request, const LaunchRequest& launch);
   void ended(const KernelId& id, bool deleted);
   void emit(const Kernel& kernel, std::string_view action, const std::string& message);
   std::string work_dir_for(const StartKernel& request) const;
@@ -105,6 +121,8 @@ class KernelRegistry {
   Kernelspecs& kernelspecs_;
   RegistryOptions options_;
   std::unordered_map<KernelId, std::shared_ptr<Kernel>> kernels_;
+  std::unordered_map<KernelId, std::shared_ptr<Kernel>> warm_;  // handed out to nobody yet
+  std::map<std::string, std::unique_ptr<KernelPool>> pools_;
   std::vector<KernelId> order_;
   std::deque<std::pair<KernelId, std::string>> epitaphs_;
   std::deque<KernelId> dead_;  // kept to be seen, oldest first

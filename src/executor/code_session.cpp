@@ -62,7 +62,7 @@ json CodeSession::to_json() const {
                   {"language", language},
                   {"execution_state", to_string(summary.execution_state)},
                   {"generation", kernel->generation}};
-    shown.update(perijove::to_json(summary.isolation));
+    shown.update(perijove::to_json(kernel->kernel->details().isolation));
     kernels.push_back(std::move(shown));
   }
   const auto config = parse_json(options_.config);

@@ -1,14 +1,12 @@
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "engine/warm_stock.hpp"
 #include "executor/code_session.hpp"
 
 namespace perijove {
@@ -26,7 +24,7 @@ struct SessionPoolOptions {
 /// after that: one that is given back has been ended, and a fresh one takes its place.
 ///
 /// Shard thread only; held by shared_ptr.
-class SessionPool : public std::enable_shared_from_this<SessionPool> {
+class SessionPool {
  public:
   struct Hooks {
     /// Makes one of the pool's sessions; whoever does calls ended() when it has ended.
@@ -39,14 +37,12 @@ class SessionPool : public std::enable_shared_from_this<SessionPool> {
 
   const SessionPoolOptions& options() const { return options_; }
   /// Sessions that nobody has taken yet.
-  std::size_t waiting() const { return waiting_.size(); }
+  std::size_t waiting() const { return stock_->waiting(); }
   /// The pool as REST shows it.
   nlohmann::json to_json() const;
 
-  /// Drops those whose kernel has died while they waited, begins to make what is missing, and goes
-  /// on by itself. When one cannot be made ready the next
-  /// try is 1 s later, then 2 s, at last once a minute; to_json() says why.
-  void fill();
+  /// See WarmStock::fill(); to_json() says why none gets ready.
+  void fill() { stock_->fill(); }
 
   /// Hands out a session: a ready one, else one that is starting (what it is asked to run waits
   /// until it is ready), else a new one. resource_exhausted: `sessions_max` are in use; and the
@@ -63,32 +59,13 @@ class SessionPool : public std::enable_shared_from_this<SessionPool> {
   void stop();
 
  private:
-  struct Waiting {
-    std::shared_ptr<CodeSession> session;
-    bool ready = false;
-  };
-
   Result<std::shared_ptr<CodeSession>> make();
-  void prepare(const std::shared_ptr<CodeSession>& session);
-  void prepared(const std::shared_ptr<CodeSession>& session, const Result<void>& ready);
-  void try_again_later(const Error& error);
-  std::size_t count(bool ready) const;
   bool full() const;
-  std::vector<Waiting>::iterator first(bool ready);
-  void drop_lost();
-  /// Discards the last of those that wait until so many are left.
-  void shrink_to(std::size_t size);
 
-  Shard& shard_;
   SessionPoolOptions options_;
   Hooks hooks_;
-  std::vector<Waiting> waiting_;  // oldest first
   std::set<std::string, std::less<>> taken_;
-  boost::asio::steady_timer retry_;
-  bool retry_is_set_ = false;
-  int failures_ = 0;  // in a row
-  std::optional<Error> last_error_;
-  bool stopped_ = false;
+  const std::shared_ptr<WarmStock<CodeSession>> stock_;
 };
 
 }  // namespace perijove

@@ -30,6 +30,8 @@ struct ProcessLimits {
   /// Processes and threads. Of a bare process all those of its user count (RLIMIT_NPROC), and those
   /// of root never.
   std::optional<std::uint64_t> processes_max = {};
+
+  bool operator==(const ProcessLimits&) const = default;
 };
 
 /// A directory or file that a process finds under a path of its own, whoever may pass the

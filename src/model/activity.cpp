@@ -97,9 +97,13 @@ bool Activity::announce(ExecutionState state, TimePoint now, WallTime wall) {
   const ExecutionState before = execution_state();
   if (state != ExecutionState::idle) busy_.clear();
   base_ = state;
+  begin_use(now, wall);
+  return execution_state() != before;
+}
+
+void Activity::begin_use(TimePoint now, WallTime wall) {
   last_activity_ = idle_since_ = now;
   last_activity_wall_ = wall;
-  return execution_state() != before;
 }
 
 bool Activity::forget_busy(TimePoint now) {

@@ -60,6 +60,9 @@ class Activity {
   /// kernel becomes when it is ready, unless a client's request is running already.
   bool announce(ExecutionState state, TimePoint now, WallTime wall);
 
+  /// Somebody comes to use the kernel: its idle time begins now.
+  void begin_use(TimePoint now, WallTime wall);
+
   /// The process is gone, and every request with it.
   bool forget_busy(TimePoint now);
 

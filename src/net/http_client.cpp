@@ -316,7 +316,7 @@ Result<HttpUrl> parse_http_url(std::string_view text) {
                     "'" + std::string(text) + "' is not a URL such as http://127.0.0.1:8888/"};
   constexpr std::string_view kScheme = "http://";
   if (text.starts_with("https://")) {
-    return Error{Code::unimplemented,
+    return Error{Code::invalid_argument,
                  "https is not spoken here; use the http address behind the proxy"};
   }
   if (!text.starts_with(kScheme)) return wrong;

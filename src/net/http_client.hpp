@@ -20,7 +20,7 @@ struct HttpUrl {
   HttpFields query;  ///< Decoded.
 };
 
-/// Reads `http://host[:port][/path][?query]`. Errors: invalid_argument; unimplemented for https.
+/// Reads `http://host[:port][/path][?query]`. Errors: invalid_argument, also for https.
 Result<HttpUrl> parse_http_url(std::string_view text);
 
 /// How to speak TLS with a server: whom to trust, and who we are.

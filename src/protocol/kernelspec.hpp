@@ -30,6 +30,8 @@ struct Kernelspec {
   /// What an argv that starts with a bare `python` runs; empty: what PATH finds. See
   /// interpreter_candidate().
   std::string interpreter;
+
+  bool operator==(const Kernelspec&) const = default;
 };
 
 /// Whether a kernelspec may have this name: ASCII letters, digits, `-`, `.`, `_`; not `.` or `..`;

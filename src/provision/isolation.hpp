@@ -11,6 +11,8 @@ struct Mount {
   std::string source;  ///< Absolute path on this machine.
   std::string target;  ///< Absolute path as the kernel sees it.
   bool read_only = true;
+
+  bool operator==(const Mount&) const = default;
 };
 
 /// What a caller wants a kernel kept from, beside its ProcessLimits.
@@ -22,6 +24,8 @@ struct IsolationRequest {
   std::vector<Mount> mounts = {};
   /// The JSON text of an object: what only one provisioner knows (image, tmpfs size ...).
   std::string options = "{}";
+
+  bool operator==(const IsolationRequest&) const = default;
 };
 
 /// A limit and what holds it, for those who must rely on it.

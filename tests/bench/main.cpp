@@ -106,6 +106,11 @@ void add_options(CLI::App& app, CommandLine& line) {
   app.add_option("--ipykernel", settings.ipykernel, "Kernelspec of an ipykernel")
       ->capture_default_str()
       ->group("How");
+  app.add_option("--python-kernels", settings.python_kernels,
+                 "Kernelspecs whose starts are compared; the first is also copied while it lives")
+      ->delimiter(',')
+      ->capture_default_str()
+      ->group("How");
 
   app.add_flag("--quick", line.quick, "Small sizes: about a minute in all")->group("How much");
   const auto size = [&](const char* name, auto& value, const char* text) {
@@ -130,6 +135,8 @@ void add_options(CLI::App& app, CommandLine& line) {
   size("--stall-mib", settings.stall_mib, "Size of the flood meanwhile");
   size("--repeats", settings.lifecycle_repeats, "Starts, restarts, interrupts, deaths");
   size("--rest-kernels", settings.rest_kernels, "Kernels behind GET /api/kernels");
+  sizes("--python-counts", settings.python_counts, "Numbers of Python kernels, rising");
+  sizes("--branch-mib", settings.branch_mib, "Sizes of the sessions that are copied");
   sizes("--idle-kernels", settings.idle_kernels, "Numbers of idle kernels");
   sizes("--idle-websockets", settings.idle_websockets, "Numbers of idle websockets");
   size("--idle-seconds", settings.idle_seconds, "How long idle CPU is measured");

@@ -114,6 +114,15 @@ def aims(results):
         ("GET /api/kernels a second, 50 kernels", ">= 30,000",
          at_least(30_000, r.values("rest", "kernels")) if r.has_size("rest", " 50 kernels") else None),
         ("GET /api a second", ">= 30,000", at_least(30_000, r.values("rest", "api"))),
+        ("our Python kernel, forked, with pandas: first result at 100 kernels, p50", "<= 20 ms",
+         at_most(20, python(r, "perijove-python", 100, "first_p50"), " ms")),
+        ("the same, p99", "<= 40 ms", at_most(40, python(r, "perijove-python", 100, "first_p99"), " ms")),
+        ("the same, memory (PSS) each", "<= 9 MiB", at_most(9, python(r, "perijove-python", 100, "pss"), " MiB")),
+        ("the same, 500 of them alive", "500", at_least(500, python(r, "perijove-python", 500, "reached"))),
+        ("execute on our Python kernel beside ipykernel under jupyter_server, p50", ">= 4x",
+         python_advantage(r, 20, "execute", 4)),
+        ("copy of a session with 1 GiB, until its first result", "<= 25 ms",
+         at_most(25, r.values("branch", "first", variant="1024"), " ms")),
         ("memory (RSS) without kernels", "<= 8 MiB", at_most(8, idle(r, "0 kernels", "rss"), " MiB")),
         ("memory (RSS) with 1,000 kernels", "<= 200 MiB", at_most(200, idle(r, "1000 kernels", "rss"), " MiB")),
         ("memory a kernel, of 50", "<= 165 KiB", at_most(165, idle(r, "50 kernels", "each"), " KiB")),
@@ -126,6 +135,17 @@ def aims(results):
 def idle(results, variant, figure):
     return [row["values"][figure]["median"] for row in results.rows("idle", results.reference)
             if row["variant"] == variant and figure in row["values"]]
+
+
+def python(results, kernel, count, figure, target=None):
+    return [row["values"][figure]["median"] for row in results.rows("python-kernels", target or results.reference, kernel)
+            if row["variant"].endswith(f" {count}") and figure in row["values"]]
+
+
+def python_advantage(results, count, figure, limit):
+    ours = python(results, "perijove-python", count, figure)
+    theirs = python(results, "system-ipykernel", count, figure, "jupyter_server")
+    return at_least(limit, [theirs[0] / ours[0]], "x") if ours and theirs else None
 
 
 def table(header, lines):

@@ -7,9 +7,11 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace bench {
 
@@ -18,6 +20,10 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path proc(pid_t pid) { return fs::path("/proc") / std::to_string(pid); }
+
+bool is_number(const std::string& text) {
+  return text.find_first_not_of("0123456789") == std::string::npos;
+}
 
 /// Inode of the socket that listens on `port` in /proc/net/tcp or tcp6.
 std::optional<std::string> listening_inode(const char* table, std::uint16_t port) {
@@ -60,6 +66,36 @@ double ProcessStats::rss_mib() const { return status_mib("status", "VmRSS"); }
 double ProcessStats::pss_mib() const { return status_mib("smaps_rollup", "Pss"); }
 double ProcessStats::peak_rss_mib() const { return status_mib("status", "VmHWM"); }
 
+double ProcessStats::descendants_pss_mib() const {
+  std::multimap<pid_t, pid_t> children;
+  std::error_code error;
+  for (const auto& process : fs::directory_iterator("/proc", error)) {
+    const std::string name = process.path().filename();
+    if (!is_number(name)) continue;
+    std::ifstream file(process.path() / "stat");
+    std::string stat;
+    std::getline(file, stat);
+    const auto name_end = stat.rfind(')');
+    if (name_end == std::string::npos) continue;  // it has ended meanwhile
+    std::istringstream fields(stat.substr(name_end + 1));
+    char state = 0;
+    pid_t parent = 0;
+    fields >> state >> parent;
+    children.emplace(parent, std::stoi(name));
+  }
+  double sum = 0;
+  std::vector<pid_t> parents = {pid_};
+  while (!parents.empty()) {
+    const auto [first, last] = children.equal_range(parents.back());
+    parents.pop_back();
+    for (auto child = first; child != last; ++child) {
+      sum += ProcessStats(child->second).pss_mib();
+      parents.push_back(child->second);
+    }
+  }
+  return sum;
+}
+
 bool ProcessStats::reset_peak() const {
   std::ofstream file(proc(pid_) / "clear_refs");
   file << "5" << std::flush;
@@ -81,9 +117,7 @@ std::optional<pid_t> process_listening_on(std::uint16_t port) {
   std::error_code error;
   for (const auto& process : fs::directory_iterator("/proc")) {
     const std::string name = process.path().filename();
-    if (!std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; })) {
-      continue;
-    }
+    if (!is_number(name)) continue;
     for (fs::directory_iterator entry(process.path() / "fd", error), end; !error && entry != end;
          entry.increment(error)) {
       std::error_code gone;

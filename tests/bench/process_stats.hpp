@@ -20,6 +20,8 @@ class ProcessStats {
   double rss_mib() const;
   /// Its share of shared pages counted once among all their users (PSS).
   double pss_mib() const;
+  /// The same of all processes that it has started, and they, together.
+  double descendants_pss_mib() const;
   /// Highest RSS since reset_peak() (VmHWM).
   double peak_rss_mib() const;
   /// False when the peak cannot be reset (another user's process): it then dates from the start.

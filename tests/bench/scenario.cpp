@@ -26,6 +26,9 @@ const std::vector<Scenario>& scenarios() {
       {"interrupt", "interrupt asked -> idle", run_interrupt},
       {"death", "kernel dies by itself -> client told", run_death},
       {"rest", "GET /api and GET /api/kernels a second", run_rest},
+      {"python-kernels", "first result, memory and round trip of many Python kernels",
+       run_python_kernels},
+      {"branch", "copy of a live session asked -> its first result", run_branch},
       {"idle", "memory, CPU and descriptors with idle kernels and websockets", run_idle},
   };
   return all;

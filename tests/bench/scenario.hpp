@@ -99,6 +99,8 @@ void run_restart(Context& context);
 void run_interrupt(Context& context);
 void run_death(Context& context);
 void run_rest(Context& context);
+void run_python_kernels(Context& context);
+void run_branch(Context& context);
 void run_idle(Context& context);
 
 }  // namespace bench

@@ -16,6 +16,8 @@ void Settings::make_quick() {
   lifecycle_repeats = 2;
   lifecycle_of_ipykernel = false;
   rest_kernels = 10;
+  python_counts = {1, 5};
+  branch_mib = {64};
   idle_kernels = {0, 10};
   idle_websockets = {50};
   idle_seconds = 1;

@@ -14,6 +14,8 @@ struct Settings {
   std::vector<Ack> acks = {Ack::kOrdinary};
   std::string echo_kernel = "perijove-echo";
   std::string ipykernel = "python3";
+  /// Python kernels whose starts are compared; copies of live sessions are those of the first.
+  std::vector<std::string> python_kernels = {"perijove-python", "python3"};
 
   std::size_t rounds = 5;
   double round_seconds = 1;      ///< upper bound of what one target measures in one round
@@ -34,6 +36,8 @@ struct Settings {
   std::size_t lifecycle_repeats = 10;
   bool lifecycle_of_ipykernel = true;
   std::size_t rest_kernels = 50;
+  std::vector<std::size_t> python_counts = {1, 20, 100, 500};
+  std::vector<std::size_t> branch_mib = {64, 1024};
   std::vector<std::size_t> idle_kernels = {0, 50, 1000};
   std::vector<std::size_t> idle_websockets = {500, 5000};
   double idle_seconds = 3;

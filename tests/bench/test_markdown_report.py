@@ -33,6 +33,14 @@ class MarkdownReport(unittest.TestCase):
         self.assertEqual(self.line("stream messages", FLOOD), ["at least 200,000", "150,000, 250,000", "**no**"])
         self.assertEqual(self.line("of these lost", FLOOD), ["0", "0, 0", "yes"])
 
+    def test_our_kernel_is_compared_with_theirs_under_their_server(self):
+        kernels = ("python-kernels", "Python kernels", [
+            row("ours", "perijove-python x 20", execute=500), row("ours", "perijove-python x 100", first_p50=19),
+            row("jupyter_server", "perijove-python x 20", execute=700),
+            row("jupyter_server", "system-ipykernel x 20", execute=4000)])
+        self.assertEqual(self.line("execute on our Python", kernels), ["at least 4x", "8.00x", "yes"])
+        self.assertEqual(self.line("our Python kernel, forked", kernels), ["at most 20 ms", "19.0 ms", "yes"])
+
     def test_an_aim_beside_no_server_takes_the_better_of_its_transports(self):
         output = ("output", "64 MiB image/png output", [row("direct-tcp", "", rate=100), row("direct-ipc", "", rate=200),
                                                         row("ours", "JSON ordinary", rate=10, peak=900),

@@ -374,11 +374,10 @@ class Start(WithGateway):
     def test_a_kernel_that_never_answers_is_dead_with_the_reason(self):
         silent = self.gateway.add_kernelspec("silent", "--no-kernel-info")
         kernel = self.start(silent)
-        channels = self.open(kernel)
-        channels.execute("1")
         pid = self.gateway.kernel_pid(kernel)
-        seen = channels.until_closed()
-        self.assertEqual((kernel_states(seen)[-1], channels.close_code), ("dead", 1000))
+        with self.assertRaises(websocket.WebSocketBadStatusException) as refused:
+            self.open(kernel)
+        self.assertEqual(refused.exception.status_code, 404)
         self.assertIn("kernel_info", self.gateway.wait_for_state(kernel, "dead")["reason"])
         wait_until(lambda: not process_runs(pid), "its process is gone")
 
@@ -394,6 +393,12 @@ class ColdStart(WithGateway):
     def test_a_slow_start_works(self):
         slow = self.gateway.add_kernelspec("slow-start", "--start-delay", "2")
         self.assertEqual(stdout(self.gateway.run(self.start(slow), "print here")), "here\n")
+
+    def test_a_websocket_opens_when_its_kernel_has_started(self):
+        slow = self.gateway.add_kernelspec("slow-open", "--start-delay", "1")
+        kernel = self.start(slow)
+        self.open(kernel)
+        self.assertEqual(self.gateway.model(kernel)["execution_state"], "idle")
 
     def test_no_output_of_the_first_cell_is_lost(self):
         plain = self.gateway.add_kernelspec("no-welcome", "--no-iopub-welcome")

@@ -239,12 +239,10 @@ class ChannelsSession final : public KernelListener,
   bool pump_posted_ = false;
 };
 
-void open_channels(const JupyterCallPtr& call, const std::shared_ptr<Kernel>& kernel) {
+namespace {
+
+void upgrade(const JupyterCallPtr& call, const std::shared_ptr<Kernel>& kernel) {
   const HttpRequest& request = call->request();
-  if (!request.is_websocket_upgrade()) {
-    call->error(400, "Can \"Upgrade\" only to \"WebSocket\".");
-    return;
-  }
   if (kernel->state() == lifecycle::State::dead || kernel->state() == lifecycle::State::stopped) {
     call->error(404, "Kernel does not run: " + kernel->id().str(), kernel->summary().reason);
     return;
@@ -263,6 +261,46 @@ void open_channels(const JupyterCallPtr& call, const std::shared_ptr<Kernel>& ke
   session->start(kernel, std::move(session_id), [&state, weak = std::weak_ptr(session)] {
     if (const auto self = weak.lock()) state.channels.remove(self);
   });
+}
+
+// Some clients give up a handshake after 10 s.
+constexpr std::chrono::seconds kHandshakeWaitMax{8};
+
+// Calls `then` once: when the kernel has started or failed, or when that takes too long to wait.
+void when_started(const JupyterCallPtr& call, const std::shared_ptr<Kernel>& kernel,
+                  std::function<void()> then) {
+  struct Wait {
+    boost::asio::steady_timer timer;
+    std::function<void()> then;
+  };
+  const auto wait = std::make_shared<Wait>(
+      Wait{boost::asio::steady_timer(call->shard().loop(), kHandshakeWaitMax), std::move(then)});
+  const auto go_on = [wait] {
+    wait->timer.cancel();
+    if (wait->then) std::exchange(wait->then, nullptr)();
+  };
+  wait->timer.async_wait([go_on](const boost::system::error_code& cancelled) {
+    if (!cancelled) go_on();
+  });
+  kernel->start([go_on](const Result<void>&) { go_on(); });
+}
+
+}  // namespace
+
+// The handshake of a kernel that starts is answered when it has started, as jupyter_server does:
+// jupyter_client's GatewayKernelClient asks through an open websocket once a second, and ends with
+// an AssertionError when nothing has come in the first.
+void open_channels(const JupyterCallPtr& call, const std::shared_ptr<Kernel>& kernel) {
+  if (!call->request().is_websocket_upgrade()) {
+    call->error(400, "Can \"Upgrade\" only to \"WebSocket\".");
+    return;
+  }
+  const lifecycle::State state = kernel->state();
+  if (state == lifecycle::State::starting || state == lifecycle::State::connecting) {
+    when_started(call, kernel, [call, kernel] { upgrade(call, kernel); });
+  } else {
+    upgrade(call, kernel);
+  }
 }
 
 void close_channels(JupyterFace::State& state, WsClose code, std::string_view reason) {

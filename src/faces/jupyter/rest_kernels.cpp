@@ -2,6 +2,7 @@
 
 #include "executor/session_isolation.hpp"
 #include "faces/jupyter/face_state.hpp"
+#include "protocol/json.hpp"
 
 namespace perijove {
 namespace {
@@ -22,16 +23,42 @@ bool wants_extended(const JupyterCall& call) {
   return call.request().argument("perijove").has_value();
 }
 
+// A kernel's model, written straight: front ends ask for the list of all kernels all the time.
+std::string kernel_text(const Kernel& kernel) {
+  const KernelSummary summary = kernel.summary();
+  std::string text;
+  text.reserve(256);
+  text += R"({"id":")";
+  text += summary.id.str();
+  text += R"(","name":)";
+  text += dump_json(summary.name);
+  text += R"(,"last_activity":")";
+  text += format_utc(summary.last_activity);
+  text += R"(","execution_state":")";
+  text += to_string(summary.execution_state);
+  text += R"(","connections":)";
+  text += std::to_string(summary.connections);
+  if (!summary.reason.empty()) {
+    text += R"(,"reason":)";
+    text += dump_json(summary.reason);
+  }
+  text += '}';
+  return text;
+}
+
 void list_kernels(const JupyterCallPtr& call) {
   if (!call->state().options.list_kernels) {
     call->error(403, "Forbidden", "listing kernels is turned off");
     return;
   }
-  json models = json::array();
+  const bool extended = wants_extended(*call);
+  std::string models = "[";
   for (const auto& kernel : call->state().registry.list()) {
-    models.push_back(kernel_model(*kernel, wants_extended(*call)));
+    if (models.size() > 1) models += ',';
+    models += extended ? dump_json(kernel_model(*kernel, true)) : kernel_text(*kernel);
   }
-  call->json(200, models);
+  models += ']';
+  call->json_text(200, std::move(models));
 }
 
 void start_kernel(const JupyterCallPtr& call) {
@@ -108,18 +135,13 @@ void interrupt_kernel(const JupyterCallPtr& call, const std::shared_ptr<Kernel>&
 }  // namespace
 
 json kernel_model(const Kernel& kernel, bool extended) {
-  const KernelSummary summary = kernel.summary();
-  json model = {{"id", summary.id.str()},
-                {"name", summary.name},
-                {"last_activity", format_utc(summary.last_activity)},
-                {"execution_state", to_string(summary.execution_state)},
-                {"connections", summary.connections}};
-  if (!summary.reason.empty()) model["reason"] = summary.reason;
+  json model = *parse_json(kernel_text(kernel));
   if (extended) {
-    model["perijove"] = {{"connection_file", summary.connection_file},
-                         {"process", summary.process},
-                         {"work_dir", summary.work_dir}};
-    model["perijove"].update(to_json(summary.isolation));
+    const KernelDetails details = kernel.details();
+    model["perijove"] = {{"connection_file", details.connection_file},
+                         {"process", details.process},
+                         {"work_dir", details.work_dir}};
+    model["perijove"].update(to_json(details.isolation));
   }
   return model;
 }

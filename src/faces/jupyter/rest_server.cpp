@@ -118,6 +118,13 @@ std::string metrics_text(const JupyterFace::State& state) {
   for (const auto& [name, count] : by_type) {
     sample("kernel_currently_running_total", "type=\"" + name + "\"", count);
   }
+  metric("perijove_warm_kernels", "gauge", "Kernels that wait to be handed out, by kernelspec");
+  for (const auto& [name, pool] : state.registry.pools()) {
+    sample("perijove_warm_kernels", "type=\"" + name + "\",state=\"ready\"",
+           static_cast<double>(pool->ready()));
+    sample("perijove_warm_kernels", "type=\"" + name + "\",state=\"starting\"",
+           static_cast<double>(pool->starting()));
+  }
   metric("jupyter_server_started_timestamp_seconds", "gauge", "When the gateway started");
   sample("jupyter_server_started_timestamp_seconds", "", seconds(state.started));
   metric("jupyter_server_last_activity_timestamp_seconds", "gauge", "Last activity of any kernel");

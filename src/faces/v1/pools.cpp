@@ -25,7 +25,7 @@ Result<SessionPoolOptions> read_pool_options(const std::string& name, const json
     if (fields.find(field) == nullptr) return fallback;
     return static_cast<std::size_t>(fields.integer(field, 0, static_cast<int>(most)));
   };
-  options.size = count("size", limits::kPooledSessionsMax, options.size);
+  options.size = count("size", limits::kPoolSizeMax, options.size);
   options.sessions_max = count("max", limits::kCodeSessionsMax, options.sessions_max);
   const json* const session = fields.find("session");
   if (session != nullptr && !session->is_object()) fields.refuse("session", "must be an object");

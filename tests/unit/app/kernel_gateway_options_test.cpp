@@ -99,6 +99,11 @@ TEST(KernelGatewayOptions, SetWhatTheClassesBehindItHave) {
   EXPECT_EQ(kernel.lifecycle.restart_budget.restarts_max, 1u);
 }
 
+TEST(KernelGatewayOptions, PrespawnedKernelsAreWarmKernels) {
+  EXPECT_THAT(read({"--KernelGatewayApp.prespawn_count=3"}).serve.warm_kernels, ElementsAre("3"));
+  EXPECT_THAT(read({}, {{"KG_PRESPAWN_COUNT", "2"}}).serve.warm_kernels, ElementsAre("2"));
+}
+
 TEST(KernelGatewayOptions, WarnOfWhatTheyDoNotKnowAndGoOn) {
   const auto options = read({"--Foo.bar", "3", "--Foo.flag", "--port=7", "stray"});
   EXPECT_EQ(options.serve.port, 7);

@@ -98,7 +98,7 @@ class BlockRunnerTest : public ::testing::Test {
   }
 
   pid_t kernel_pid() const {
-    const std::string process = kernel_->summary().process;  // "pid 4711"
+    const std::string process = kernel_->details().process;  // "pid 4711"
     const std::string digits = process.substr(process.find(' ') + 1);
     pid_t pid = 0;
     std::from_chars(digits.data(), digits.data() + digits.size(), pid);
