@@ -26,11 +26,12 @@ double available_memory_mib() {
 }
 
 /// Lets what a server does behind its answers (servers to fork from, pools) come to an end.
-void wait_until_quiet() {
+void wait_until_quiet(Context& context) {
   constexpr double kQuiet = 0.1;
   constexpr double kLookSeconds = 0.5;
-  const TimePoint deadline = Clock::now() + seconds(20);
+  const TimePoint deadline = Clock::now() + seconds(60);
   while (machine_busy_share(kLookSeconds) > kQuiet && Clock::now() < deadline) {
+    context.loop.run_until([] { return false; }, Clock::now());  // notices an interrupt
   }
 }
 
@@ -78,7 +79,7 @@ void measure_kernels(Context& context, Table& table, const Lane& lane,
   measure_first_result(context, lane, kernelspec, kernels);
   shut_down_kernels(kernels);
   kernels.clear();
-  wait_until_quiet();
+  wait_until_quiet(context);
   const double before = lane.host->process()->descendants_pss_mib();
   const TimePoint end = Clock::now() + from_seconds(context.settings.bring_up_seconds);
   for (const std::size_t count : context.settings.python_counts) {
@@ -179,7 +180,7 @@ void run_python_kernels(Context& context) {
       } catch (const std::exception& error) {
         table.row(lane.host->name(), kernelspec).fault(error.what());
       }
-      wait_until_quiet();
+      wait_until_quiet(context);
     }
   }
 }
