@@ -1,11 +1,13 @@
 # perijove_kernelspec(NAME TARGET DISPLAY_NAME LANGUAGE [INTERRUPT_MODE message|signal]
-#                     [TRANSPORT tcp] [LIVE_FORK] [FORK_SERVER argument...])
+#                     [TRANSPORT tcp] [LIVE_FORK] [FOR_TESTS] [FORK_SERVER argument...])
 # Writes the kernelspec NAME of an executable target twice: for the installed binary, installed to
 # share/jupyter/kernels, and for the one in the build tree, below <build>/share/jupyter, which can
-# be put into JUPYTER_PATH. LIVE_FORK: it answers perijove_fork_request. FORK_SERVER: with these arguments it is a server that forks kernels on
-# request; `{socket}` stands for the number of the socket that they come by.
+# be put into JUPYTER_PATH. LIVE_FORK: it answers perijove_fork_request. FOR_TESTS: nobody's language, so
+# that `perijove kernelspec install` leaves it out unless it is named. FORK_SERVER: with these
+# arguments it is a server that forks kernels on request; `{socket}` stands for the number of the
+# socket that they come by.
 function(perijove_kernelspec name)
-  cmake_parse_arguments(arg "LIVE_FORK" "TARGET;DISPLAY_NAME;LANGUAGE;INTERRUPT_MODE;TRANSPORT" "FORK_SERVER"
+  cmake_parse_arguments(arg "LIVE_FORK;FOR_TESTS" "TARGET;DISPLAY_NAME;LANGUAGE;INTERRUPT_MODE;TRANSPORT" "FORK_SERVER"
                         ${ARGN})
   set(DISPLAY_NAME "${arg_DISPLAY_NAME}")
   set(LANGUAGE ${arg_LANGUAGE})
@@ -20,6 +22,9 @@ function(perijove_kernelspec name)
   endif()
   if(arg_LIVE_FORK)
     string(APPEND settings [[, "fork": "live"]])
+  endif()
+  if(arg_FOR_TESTS)
+    string(APPEND settings [[, "for_tests": true]])
   endif()
   if(arg_FORK_SERVER)
     list(JOIN arg_FORK_SERVER [[", "]] words)

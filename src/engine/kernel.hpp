@@ -47,6 +47,7 @@ struct KernelSummary {
   std::string process;  ///< "pid 4711"
   std::string work_dir;
   IsolationReport isolation;
+  bool stateless = false;  ///< Its kernelspec says that it keeps nothing from block to block.
 };
 
 class Kernel;
@@ -104,6 +105,8 @@ class Kernel : public std::enable_shared_from_this<Kernel> {
   const KernelId& id() const { return request_.kernel_id; }
   const Kernelspec& spec() const { return request_.spec; }
   KernelSummary summary() const;
+  /// Whether its kernelspec says that it keeps nothing from block to block.
+  bool stateless() const { return stateless_; }
   lifecycle::State state() const { return lifecycle_.state(); }
   /// How its process ended last; nullopt when it never did.
   const std::optional<ProcessExit>& last_exit() const { return last_exit_; }
@@ -203,6 +206,7 @@ class Kernel : public std::enable_shared_from_this<Kernel> {
 
   std::optional<TimePoint> last_disconnect_;
   std::optional<Duration> kernelspec_idle_timeout_;
+  bool stateless_;
   bool culling_ = false;
   std::optional<ProcessExit> last_exit_;
   std::string log_tail_;

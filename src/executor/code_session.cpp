@@ -61,7 +61,8 @@ json CodeSession::to_json() const {
                   {"name", summary.name},
                   {"language", language},
                   {"execution_state", to_string(summary.execution_state)},
-                  {"generation", kernel->generation}};
+                  {"generation", kernel->generation},
+                  {"stateless", summary.stateless}};
     shown.update(perijove::to_json(summary.isolation));
     kernels.push_back(std::move(shown));
   }
