@@ -27,7 +27,7 @@ class Kernel:
         self._parent = {}
         self._runs = False  # code of a client does, and may be interrupted
         self.branches = []  # process ids of children that nobody else waits for
-        self.comm_manager = CommManager(publisher, shell)
+        self.comm_manager = CommManager(publisher, shell, self)
         shell.attach(self)
 
     # Life.
