@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <regex>
 
 namespace perijove::kernels::command {
 namespace {
 
 constexpr std::size_t kTailBytesMax = 16 * 1024;
 
-/// std::regex recurses for each character of a line.
+/// No message is longer, and the work for a line grows with it.
 constexpr std::size_t kLineBytesMax = 2000;
 
 std::vector<std::string_view> lines_of(std::string_view text) {
@@ -24,29 +23,18 @@ std::vector<std::string_view> lines_of(std::string_view text) {
   return lines;
 }
 
-using Match = std::match_results<std::string_view::const_iterator>;
+using Match = std::vector<std::string>;
 
-std::optional<Match> find_line(const ErrorPattern& pattern,
-                               const std::vector<std::string_view>& lines) {
-  const auto try_line = [&](std::string_view line) -> std::optional<Match> {
-    Match match;
-    if (std::regex_search(line.begin(), line.end(), match, pattern.pattern)) return match;
-    return std::nullopt;
-  };
-  if (pattern.from_the_end) {
-    for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
-      if (auto match = try_line(*line)) return match;
-    }
-  } else {
-    for (const std::string_view line : lines) {
-      if (auto match = try_line(line)) return match;
-    }
+std::optional<Match> find_line(const ErrorPattern& pattern, std::vector<std::string_view> lines) {
+  if (pattern.from_the_end) std::reverse(lines.begin(), lines.end());
+  for (const std::string_view line : lines) {
+    if (auto match = pattern.pattern.find_in(line)) return match;
   }
   return std::nullopt;
 }
 
 std::string value_of(const ErrorPattern::Fact& fact, const Match& match) {
-  return fact.group ? match[*fact.group].str() : fact.text;
+  return fact.group ? match[*fact.group] : fact.text;
 }
 
 }  // namespace

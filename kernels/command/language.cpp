@@ -47,12 +47,12 @@ class Fields {
     return value.get<std::vector<std::string>>();
   }
 
-  std::optional<std::regex> pattern(const char* name) {
+  std::optional<Pattern> pattern(const char* name) {
     const std::string source = text(name, "");
     if (source.empty()) return std::nullopt;
     try {
-      return std::regex(source, std::regex::ECMAScript | std::regex::optimize);
-    } catch (const std::regex_error& error) {
+      return Pattern(source);
+    } catch (const std::invalid_argument& error) {
       refuse(path(name) + " is no regular expression: " + error.what());
     }
   }
@@ -92,11 +92,10 @@ class Fields {
 
 ErrorPattern parse_error(const json& value, const std::string& where) {
   Fields fields(value, where);
-  ErrorPattern made;
   auto pattern = fields.pattern("pattern");
   if (!pattern) refuse(fields.path("pattern") + " is missing: a regular expression");
-  made.pattern = *std::move(pattern);
-  const std::size_t groups = made.pattern.mark_count();
+  ErrorPattern made{.pattern = *std::move(pattern)};
+  const std::size_t groups = made.pattern.groups();
   made.name = fields.fact("name", groups);
   made.message = fields.fact("message", groups);
   made.line = fields.fact("line", groups);
@@ -244,11 +243,10 @@ std::string ask_version(const Language& language, const std::string& executable)
   }
   constexpr std::size_t kVersionBytesMax = 1000;
   text.resize(std::min(text.size(), kVersionBytesMax));
-  std::smatch found;
-  if (language.version_pattern && std::regex_search(text, found, *language.version_pattern)) {
-    return found[found.size() > 1 ? 1 : 0];
+  if (language.version_pattern) {
+    const auto found = language.version_pattern->find_in(text);
+    return found ? (*found)[found->size() > 1 ? 1 : 0] : std::string();
   }
-  if (language.version_pattern) return {};
   return text.substr(0, text.find_first_of("\r\n"));
 }
 

@@ -4,10 +4,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "command/pattern.hpp"
 
 namespace perijove::kernels::command {
 
@@ -25,11 +26,11 @@ struct ErrorPattern {
     std::string text;
   };
 
-  std::regex pattern;
+  Pattern pattern;
   bool from_the_end = true;  ///< the last line that matches counts, else the first
-  std::optional<Fact> name;
-  std::optional<Fact> message;
-  std::optional<Fact> line;
+  std::optional<Fact> name = std::nullopt;
+  std::optional<Fact> message = std::nullopt;
+  std::optional<Fact> line = std::nullopt;
 };
 
 /// What makes the command kernel one for a certain language: the contents of a language file, which
@@ -45,7 +46,7 @@ struct Language {
   std::string prologue_unless;  ///< ... unless that begins with this text; "" means always
   std::vector<std::string> environment;
   std::vector<std::string> version_arguments;
-  std::optional<std::regex> version_pattern;
+  std::optional<Pattern> version_pattern;
   std::vector<ErrorPattern> errors;
   nlohmann::json info;        ///< language_info of kernel_info_reply, without the version
   nlohmann::json help_links;  ///< [{"text", "url"}]
