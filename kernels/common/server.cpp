@@ -303,7 +303,7 @@ void Server::handle_here(Channel channel, const Request& request) {
   } else if (type == "interrupt_request") {
     reply(channel, "interrupt_reply", R"({"status":"ok"})");
   } else if (type == "debug_request") {
-    reply(channel, "debug_reply", unsupported_debug_reply(content));
+    answer_debugger(channel, request);
   } else if (type == "list_subshell_request") {
     reply(channel, "list_subshell_reply", R"({"status":"ok","subshell_id":[]})");
   } else {
@@ -318,6 +318,17 @@ void Server::handle_here(Channel channel, const Request& request) {
   }
   publish_status(channel, "idle");
   if (!stays) stop();
+}
+
+void Server::answer_debugger(Channel channel, const Request& request) {
+  if (!debug_handler_ || channel != Channel::kControl) {
+    return reply(channel, "debug_reply", unsupported_debug_reply(request.data.m_content));
+  }
+  try {
+    reply(channel, "debug_reply", debug_handler_(request));
+  } catch (const std::exception& error) {
+    reply_error(channel, "InternalError", error.what());
+  }
 }
 
 void Server::refuse(Channel channel, const std::string& msg_type, const std::string& why) {
