@@ -1,68 +1,28 @@
 #include "bash/syntax.hpp"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <system_error>
+#include <exception>
 #include <utility>
 #include <vector>
 
-#include "guest/descriptor.hpp"
+#include "guest/capture.hpp"
 #include "guest/process.hpp"
 
 namespace perijove::kernels::bash {
 namespace {
 
-using guest::Descriptor;
+using guest::Capture;
+using guest::Captured;
 
-struct Run {
-  int status = 0;
-  std::string text;
-};
-
-/// Runs bash on its own; the text is what it writes to `captured`, its stdout or stderr.
-Run run_bash(const std::string& bash, const std::vector<std::string>& arguments,
-             std::string_view input, int captured) {
-  const Descriptor code(memfd_create("code", MFD_CLOEXEC));
-  if (code.get() < 0 || !guest::write_all(code.get(), input.data(), input.size()) ||
-      lseek(code.get(), 0, SEEK_SET) != 0) {
-    throw std::system_error(errno, std::generic_category(), "memfd_create");
-  }
-  const Descriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
-  auto pipe = guest::pipe_to_read();
+/// Runs bash on its own.
+Capture run_bash(const std::string& bash, const std::vector<std::string>& arguments,
+                 std::string_view input, Captured captured) {
   guest::ProcessOptions options;
   options.file = bash;
   options.argv = {"bash"};
   options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
   options.environment = guest::environment_without({"BASH_ENV", "LC_ALL", "LC_MESSAGES"});
   options.environment.emplace_back("LC_ALL=C");
-  const int other = captured == STDOUT_FILENO ? STDERR_FILENO : STDOUT_FILENO;
-  options.descriptors = {
-      {code.get(), STDIN_FILENO}, {pipe.theirs.get(), captured}, {null.get(), other}};
-  guest::Process process(options);
-  pipe.theirs.close();
-
-  Run run;
-  for (;;) {
-    std::array<char, 4096> bytes;
-    const ssize_t count = read(pipe.ours.get(), bytes.data(), bytes.size());
-    if (count > 0) {
-      run.text.append(bytes.data(), static_cast<std::size_t>(count));
-    } else if (count == 0) {
-      break;
-    } else if (errno == EAGAIN) {
-      pollfd readable{pipe.ours.get(), POLLIN, 0};
-      poll(&readable, 1, -1);
-    } else if (errno != EINTR) {
-      break;
-    }
-  }
-  run.status = process.wait().status;
-  return run;
+  return guest::run_and_capture(std::move(options), captured, input);
 }
 
 bool contains(std::string_view text, std::string_view part) {
@@ -77,8 +37,8 @@ bool continues_on_next_line(std::string_view code) {
 }
 
 // With extended patterns, which the shell may have put on.
-Run check(const std::string& bash, std::string_view code) {
-  return run_bash(bash, {"-n", "-O", "extglob"}, code, STDERR_FILENO);
+Capture check(const std::string& bash, std::string_view code) {
+  return run_bash(bash, {"-n", "-O", "extglob"}, code, Captured::kStderr);
 }
 
 bool ends_too_early(std::string_view complaint) {
@@ -89,7 +49,7 @@ bool ends_too_early(std::string_view complaint) {
 }  // namespace
 
 Completeness check_syntax(const std::string& bash, std::string_view code) {
-  const Run run = check(bash, code);
+  const Capture run = check(bash, code);
   if (ends_too_early(run.text) || contains(run.text, "delimited by end-of-file") ||
       continues_on_next_line(code)) {
     return Completeness::kIncomplete;
@@ -100,14 +60,14 @@ Completeness check_syntax(const std::string& bash, std::string_view code) {
 std::optional<std::string> fatal_fault(const std::string& bash, std::string_view code) {
   // Most blocks need not pay for a process.
   if (!contains(code, "$(") && !contains(code, "<(") && !contains(code, ">(")) return std::nullopt;
-  Run run = check(bash, code);
+  Capture run = check(bash, code);
   if (ends_too_early(run.text)) return std::move(run.text);
   return std::nullopt;
 }
 
 std::string bash_version(const std::string& bash) {
   try {
-    return run_bash(bash, {"-c", "printf %s \"$BASH_VERSION\""}, {}, STDOUT_FILENO).text;
+    return run_bash(bash, {"-c", "printf %s \"$BASH_VERSION\""}, {}, Captured::kStdout).text;
   } catch (const std::exception&) {
     return {};
   }

@@ -1,11 +1,14 @@
 # perijove_kernelspec(NAME TARGET DISPLAY_NAME LANGUAGE [INTERRUPT_MODE message|signal]
-#                     [TRANSPORT tcp] [LIVE_FORK] [FORK_SERVER argument...])
+#                     [TRANSPORT tcp] [LIVE_FORK] [FOR_TESTS] [DEBUGGER] [FORK_SERVER argument...])
 # Writes the kernelspec NAME of an executable target twice: for the installed binary, installed to
 # share/jupyter/kernels, and for the one in the build tree, below <build>/share/jupyter, which can
-# be put into JUPYTER_PATH. LIVE_FORK: it answers perijove_fork_request. FORK_SERVER: with these arguments it is a server that forks kernels on
-# request; `{socket}` stands for the number of the socket that they come by.
+# be put into JUPYTER_PATH. LIVE_FORK: it answers perijove_fork_request. FOR_TESTS: nobody's language, so
+# that `perijove kernelspec install` leaves it out unless it is named. DEBUGGER: front ends may offer
+# one. FORK_SERVER: with these
+# arguments it is a server that forks kernels on request; `{socket}` stands for the number of the
+# socket that they come by.
 function(perijove_kernelspec name)
-  cmake_parse_arguments(arg "LIVE_FORK" "TARGET;DISPLAY_NAME;LANGUAGE;INTERRUPT_MODE;TRANSPORT" "FORK_SERVER"
+  cmake_parse_arguments(arg "LIVE_FORK;FOR_TESTS;DEBUGGER" "TARGET;DISPLAY_NAME;LANGUAGE;INTERRUPT_MODE;TRANSPORT" "FORK_SERVER"
                         ${ARGN})
   set(DISPLAY_NAME "${arg_DISPLAY_NAME}")
   set(LANGUAGE ${arg_LANGUAGE})
@@ -21,11 +24,18 @@ function(perijove_kernelspec name)
   if(arg_LIVE_FORK)
     string(APPEND settings [[, "fork": "live"]])
   endif()
+  if(arg_FOR_TESTS)
+    string(APPEND settings [[, "for_tests": true]])
+  endif()
   if(arg_FORK_SERVER)
     list(JOIN arg_FORK_SERVER [[", "]] words)
     string(APPEND settings ", \"fork_server\": [\"{program}\", \"${words}\"]")
   endif()
-  set(METADATA "{\"perijove\": {${settings}}}")
+  set(for_all "")
+  if(arg_DEBUGGER)
+    set(for_all [["debugger": true, ]])
+  endif()
+  set(METADATA "{${for_all}\"perijove\": {${settings}}}")
   set(share ${PROJECT_SOURCE_DIR}/share)
 
   # When it is installed, and not now, it is known where: cmake --install --prefix.

@@ -1,10 +1,8 @@
 #include "common/server.hpp"
 
-#include <pthread.h>
 #include <unistd.h>
 
 #include <array>
-#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -15,6 +13,7 @@
 
 #include "common/json_text.hpp"
 #include "common/requests.hpp"
+#include "common/signal_free_thread.hpp"
 #include "common/socket_io.hpp"
 
 namespace perijove::kernels {
@@ -123,17 +122,11 @@ void Server::bind(zmq::socket_t& socket, int port, const char* name) {
 void Server::start_impl(xeus::xpub_message message) {
   publish_impl(std::move(message), xeus::channel::SHELL);
 
-  // The control thread inherits a mask in which signals are left to the main thread, so that they
-  // interrupt the system calls of a running cell.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  const std::jthread control([this](const std::stop_token& main_thread_is_done) {
-    const std::stop_callback wake(main_thread_is_done, [this] { wake_control_.set(); });
-    serve_control();
-  });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  const std::jthread control =
+      signal_free_thread([this](const std::stop_token& main_thread_is_done) {
+        const std::stop_callback wake(main_thread_is_done, [this] { wake_control_.set(); });
+        serve_control();
+      });
   serve_shell();
 }
 
@@ -310,7 +303,7 @@ void Server::handle_here(Channel channel, const Request& request) {
   } else if (type == "interrupt_request") {
     reply(channel, "interrupt_reply", R"({"status":"ok"})");
   } else if (type == "debug_request") {
-    reply(channel, "debug_reply", unsupported_debug_reply(content));
+    answer_debugger(channel, request);
   } else if (type == "list_subshell_request") {
     reply(channel, "list_subshell_reply", R"({"status":"ok","subshell_id":[]})");
   } else {
@@ -325,6 +318,17 @@ void Server::handle_here(Channel channel, const Request& request) {
   }
   publish_status(channel, "idle");
   if (!stays) stop();
+}
+
+void Server::answer_debugger(Channel channel, const Request& request) {
+  if (!debug_handler_ || channel != Channel::kControl) {
+    return reply(channel, "debug_reply", unsupported_debug_reply(request.data.m_content));
+  }
+  try {
+    reply(channel, "debug_reply", debug_handler_(request));
+  } catch (const std::exception& error) {
+    reply_error(channel, "InternalError", error.what());
+  }
 }
 
 void Server::refuse(Channel channel, const std::string& msg_type, const std::string& why) {

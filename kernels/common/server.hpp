@@ -81,6 +81,11 @@ class Server final : public xeus::xserver {
     handlers_.insert_or_assign(std::move(msg_type), std::move(handler));
   }
 
+  /// Answers debug requests on control: returns the content of the debug_reply as JSON text. Called
+  /// on the control thread, which does nothing else meanwhile, also while a cell runs. Without it
+  /// such requests are declined.
+  void set_debug_handler(Handler handler) { debug_handler_ = std::move(handler); }
+
   /// Waits, in the place of a plain poll, until one of the two descriptors is readable or something
   /// else has happened; returning early is harmless. For interpreters with an event loop that is to
   /// go on between two requests. Called on the main thread when no request has arrived.
@@ -159,6 +164,7 @@ class Server final : public xeus::xserver {
   void handle_by(const Handler& handler, const Request& request);
   /// The requests that are answered without xeus, the same on both channels; others are refused.
   void handle_here(Channel channel, const Request& request);
+  void answer_debugger(Channel channel, const Request& request);
   void refuse(Channel channel, const std::string& msg_type, const std::string& why);
   void abort_waiting_cells();
   void echo_heartbeats();
@@ -186,6 +192,7 @@ class Server final : public xeus::xserver {
   Tap tap_;
   std::function<bool(bool)> shutdown_hook_;
   std::map<std::string, Handler, std::less<>> handlers_;
+  Handler debug_handler_;
   IdleWait idle_wait_;
   HeaderWriter headers_;
   const std::string topic_prefix_;

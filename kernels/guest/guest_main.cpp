@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 #include <iostream>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -10,6 +9,19 @@
 #include "guest/process.hpp"
 
 namespace perijove::kernels::guest {
+
+int serve_guest(const GuestKernel& kernel, const std::string& connection_file) {
+  try {
+    adopt_orphans();
+    run_kernel({connection_file}, kernel.make_interpreter());
+    end_descendants();
+    return EXIT_SUCCESS;
+  } catch (const std::exception& error) {
+    std::cerr << kernel.executable << ": " << error.what() << '\n';
+    end_descendants();
+    return EXIT_FAILURE;
+  }
+}
 
 int guest_main(int argc, char** argv, const GuestKernel& kernel) {
   constexpr int kUsageError = 2;
@@ -29,16 +41,7 @@ int guest_main(int argc, char** argv, const GuestKernel& kernel) {
     std::cerr << kernel.executable << ": wanted: -f CONNECTION_FILE; see --help\n";
     return kUsageError;
   }
-  try {
-    adopt_orphans();
-    run_kernel({std::string(words[1])}, kernel.make_interpreter());
-    end_descendants();
-    return EXIT_SUCCESS;
-  } catch (const std::exception& error) {
-    std::cerr << kernel.executable << ": " << error.what() << '\n';
-    end_descendants();
-    return EXIT_FAILURE;
-  }
+  return serve_guest(kernel, std::string(words[1]));
 }
 
 }  // namespace perijove::kernels::guest

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "common/interpreter.hpp"
 
@@ -14,6 +15,9 @@ struct GuestKernel {
   /// Throws std::exception when the language is not there; the message says what to install.
   std::function<std::unique_ptr<Interpreter>()> make_interpreter;
 };
+
+/// Serves with the connection file named, and leaves no process behind. Returns the exit status.
+int serve_guest(const GuestKernel& kernel, const std::string& connection_file);
 
 /// main() of such a kernel: reads the command line (-f FILE, --help, --version), serves, and leaves
 /// no process behind. Returns the exit status.

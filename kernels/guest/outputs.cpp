@@ -1,16 +1,15 @@
 #include "guest/outputs.hpp"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <utility>
 
 #include "common/json_text.hpp"
+#include "common/signal_free_thread.hpp"
 #include "common/utf8.hpp"
 
 namespace perijove::kernels::guest {
@@ -20,14 +19,9 @@ constexpr std::size_t kChunkBytes = 64 * 1024;
 
 }  // namespace
 
-Outputs::Outputs(Server& server) : server_(server), buffer_(kChunkBytes, '\0') {
-  // Signals are for the main thread: they interrupt what it waits for.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+Outputs::Outputs(Server& server, Listener listener)
+    : server_(server), listener_(std::move(listener)), buffer_(kChunkBytes, '\0') {
+  thread_ = signal_free_thread([this](const std::stop_token& stop) { run(stop); });
 }
 
 Outputs::~Outputs() {
@@ -113,6 +107,7 @@ std::optional<std::size_t> Outputs::forward(Watched& watched, std::size_t bytes_
 }
 
 void Outputs::publish(std::string_view stream, std::string_view text) {
+  if (listener_) listener_(stream, text);
   server_.publish_as_part_of(
       request_header_, "stream",
       R"({"name":)" + json_string(stream) + R"(,"text":)" + json_string(text) + '}');

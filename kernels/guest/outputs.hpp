@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -23,7 +24,11 @@ namespace perijove::kernels::guest {
 /// Threads: the main thread only, but for the thread inside.
 class Outputs {
  public:
-  explicit Outputs(Server& server);
+  /// Sees every text of a guest before it is published; called by both threads, never by two at
+  /// once.
+  using Listener = std::function<void(std::string_view stream, std::string_view text)>;
+
+  explicit Outputs(Server& server, Listener listener = {});
   ~Outputs();
   Outputs(const Outputs&) = delete;
   Outputs& operator=(const Outputs&) = delete;
@@ -58,6 +63,7 @@ class Outputs {
   void publish(std::string_view stream, std::string_view text);
 
   Server& server_;
+  const Listener listener_;
   Wakeup changed_;
   std::mutex mutex_;
   std::vector<Watched> watched_;

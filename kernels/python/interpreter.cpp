@@ -87,6 +87,8 @@ void PythonInterpreter::on_attached() {
   }
   server().set_handler("perijove_fork_request",
                        [this](const Request& request) { return handle("fork_request", request); });
+  server().set_debug_handler(
+      [this](const Request& request) { return handle("debug_request", request); });
   std::vector<int> own;
   const std::vector<int> now = open_descriptors();
   std::set_difference(now.begin(), now.end(), descriptors_.begin(), descriptors_.end(),

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <csignal>
 
+#include "common/signal_free_thread.hpp"
+
 namespace perijove::kernels::python {
 
 Nudge::Nudge() : main_thread_(pthread_self()) {
@@ -12,12 +14,7 @@ Nudge::Nudge() : main_thread_(pthread_self()) {
   struct sigaction action = {};
   action.sa_handler = [](int) {};  // without SA_RESTART: system calls fail with EINTR
   sigaction(SIGURG, &action, nullptr);
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread_ = signal_free_thread([this](const std::stop_token& stop) { run(stop); });
 }
 
 Nudge::~Nudge() {

@@ -111,6 +111,8 @@ class Kernel : public std::enable_shared_from_this<Kernel> {
   const LaunchRequest& request() const { return request_; }
   KernelSummary summary() const;
   KernelDetails details() const;
+  /// Whether its kernelspec says that it keeps nothing from block to block.
+  bool stateless() const { return stateless_; }
   lifecycle::State state() const { return lifecycle_.state(); }
   /// How its process ended last; nullopt when it never did.
   const std::optional<ProcessExit>& last_exit() const { return last_exit_; }
@@ -216,6 +218,7 @@ class Kernel : public std::enable_shared_from_this<Kernel> {
   std::optional<TimePoint> last_disconnect_;
   std::optional<Duration> kernelspec_idle_timeout_;
   bool reserved_ = false;
+  bool stateless_;
   bool culling_ = false;
   std::optional<ProcessExit> last_exit_;
   std::string log_tail_;

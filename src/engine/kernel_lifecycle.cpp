@@ -52,7 +52,8 @@ Kernel::Kernel(Shard& shard, Provisioner& provisioner, LaunchRequest request, Ke
       reply_hold_(options_.reply_hold),
       own_session_(make_uuid()),
       timer_(shard.loop()),
-      kernelspec_idle_timeout_(idle_timeout_of(request_.spec)) {}
+      kernelspec_idle_timeout_(idle_timeout_of(request_.spec)),
+      stateless_(kernelspec_flag(request_.spec, "stateless")) {}
 
 Kernel::~Kernel() = default;
 

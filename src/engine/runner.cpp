@@ -115,8 +115,10 @@ void BlockRunner::run(std::string_view code, const BlockOptions& options, Done d
   assert(!running());
   std::erase_if(earlier_, [](const Record& record) { return record.collector.expired(); });
   const std::string msg_id = make_uuid();
-  current_ = std::make_unique<Current>(options.execution, options.output_limits, msg_id,
-                                       std::move(done), shard_.now());
+  ExecutionOptions execution = options.execution;
+  execution.keeps_variables = !kernel_->stateless();
+  current_ = std::make_unique<Current>(execution, options.output_limits, msg_id, std::move(done),
+                                       shard_.now());
   earlier_.push_back({msg_id, current_->collector});
 
   current_->allow_input = options.allow_input && events_.on_input != nullptr;

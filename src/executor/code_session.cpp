@@ -61,7 +61,8 @@ json CodeSession::to_json() const {
                   {"name", summary.name},
                   {"language", language},
                   {"execution_state", to_string(summary.execution_state)},
-                  {"generation", kernel->generation}};
+                  {"generation", kernel->generation},
+                  {"stateless", kernel->kernel->stateless()}};
     shown.update(perijove::to_json(kernel->kernel->details().isolation));
     kernels.push_back(std::move(shown));
   }

@@ -167,7 +167,10 @@ std::string Execution::cause() const {
 
 std::string Execution::note_when_settled() const {
   std::string note = cause();
-  if (ended_ != Ended::no) note += " and was interrupted; variables are kept";
+  if (ended_ != Ended::no) {
+    note += " and was interrupted";
+    if (options_.keeps_variables) note += "; variables are kept";
+  }
   if (reply_ && idle_) return note;
   if (!note.empty()) note += "; ";
   note += reply_ ? "the kernel sent no idle status" : "the kernel sent no execute_reply";

@@ -115,6 +115,9 @@ struct ExecutionOptions {
   /// code. The kernel may still run it later; the note says so.
   bool sole_user = true;
 
+  /// Whether the kernel keeps variables from block to block. When false, nothing is said of them.
+  bool keeps_variables = true;
+
   /// Longest time from a limit, a cancellation or a refused input to Finish.
   Duration time_max() const { return 2 * grace + settle_max(); }
 };

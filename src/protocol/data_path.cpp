@@ -39,17 +39,7 @@ bool prefers_environment(const Environment& environment) {
 
 std::vector<std::string> user_directories(const Environment& environment) {
   const std::string home = value_of(environment, "HOME");
-  std::vector<std::string> directories;
-
-  const std::string data_dir = value_of(environment, "JUPYTER_DATA_DIR");
-  const std::string xdg = value_of(environment, "XDG_DATA_HOME");
-  if (!data_dir.empty()) {
-    directories.push_back(data_dir);
-  } else if (!xdg.empty()) {
-    directories.push_back(xdg + "/jupyter");
-  } else if (!home.empty()) {
-    directories.push_back(home + "/.local/share/jupyter");
-  }
+  std::vector<std::string> directories = {jupyter_user_data_directory(environment)};
 
   const bool user_site = value_of(environment, "PYTHONNOUSERSITE").empty() &&
                          value_of(environment, "VIRTUAL_ENV").empty();
@@ -60,6 +50,15 @@ std::vector<std::string> user_directories(const Environment& environment) {
 }
 
 }  // namespace
+
+std::string jupyter_user_data_directory(const Environment& environment) {
+  const std::string data_dir = value_of(environment, "JUPYTER_DATA_DIR");
+  if (!data_dir.empty()) return data_dir;
+  const std::string xdg = value_of(environment, "XDG_DATA_HOME");
+  if (!xdg.empty()) return xdg + "/jupyter";
+  const std::string home = value_of(environment, "HOME");
+  return home.empty() ? home : home + "/.local/share/jupyter";
+}
 
 std::vector<std::string> jupyter_data_path(const Environment& environment) {
   std::vector<std::string> path;

@@ -21,6 +21,10 @@ namespace perijove {
 /// ones, which would mean the current directory, not at all. Without HOME there is no user's part.
 std::vector<std::string> jupyter_data_path(const Environment& environment);
 
+/// The first of the user's directories among them, where `jupyter kernelspec install --user` writes;
+/// empty without HOME and other words about it.
+std::string jupyter_user_data_directory(const Environment& environment);
+
 /// Where jupyter_client looks for kernelspecs: `kernels` below each data directory, then below
 /// IPYTHONDIR or ~/.ipython.
 std::vector<std::string> kernelspec_directories(const Environment& environment);

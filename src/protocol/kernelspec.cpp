@@ -204,6 +204,12 @@ std::string kernelspec_setting(const Kernelspec& spec, std::string_view name) {
   return json_text(own_metadata(spec), name);
 }
 
+bool kernelspec_flag(const Kernelspec& spec, std::string_view name) {
+  const nlohmann::json ours = own_metadata(spec);
+  const auto flag = ours.find(name);
+  return flag != ours.end() && flag->is_boolean() && flag->get<bool>();
+}
+
 std::vector<std::string> kernelspec_command(const Kernelspec& spec, std::string_view name) {
   const nlohmann::json ours = own_metadata(spec);
   std::vector<std::string> command;

@@ -63,6 +63,9 @@ std::string interpreter_candidate(const Kernelspec& spec);
 /// none, or something else.
 std::string kernelspec_setting(const Kernelspec& spec, std::string_view name);
 
+/// Whether kernel.json's metadata sets that for us: {"perijove": {NAME: true}}.
+bool kernelspec_flag(const Kernelspec& spec, std::string_view name);
+
 /// A command line that kernel.json's metadata sets for us, {"perijove": {NAME: [text...]}}; empty
 /// when it sets none, or something else.
 std::vector<std::string> kernelspec_command(const Kernelspec& spec, std::string_view name);

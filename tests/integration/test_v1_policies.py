@@ -226,6 +226,53 @@ class Languages(WithSessions):
         self.assertEqual(result["exit_code"], 127)
         self.session(400, languages={"perl": {"executable": "perl", "kernel": "bash"}})
 
+    def test_languages_of_the_command_kernel(self):  # L09 H35
+        markdown = "\n".join((
+            "```python", "x = 41", "size = open('made', 'w').write('by python')", "```",
+            "```perl", "open my $file, '<', 'made'; print <$file>; print qq(\\n); our $y = 1;", "```",
+            "```Perl", "print defined $y ? 'kept' : 'stateless', qq(\\n)", "```",
+            "```sh", "echo shell", "```",
+            "```py", "print(x + 1)", "```"))
+        session = self.session()
+        result = self.wait(self.ask("POST", f"/v1/sessions/{session['session_id']}/execute", 202,
+                                    {"markdown": markdown, "mode": "async"})["execution_id"])
+        self.assertEqual((result["status"], [block["language"] for block in result["blocks"]]),
+                         ("ok", ["python", "perl", "perl", "bash", "python"]), result)
+        self.assertEqual(result["output"], "by python\nstateless\nshell\n42\n")
+        shown = self.ask("GET", f"/v1/sessions/{session['session_id']}", 200)
+        self.assertEqual({kernel["language"]: kernel["stateless"] for kernel in shown["kernels"]},
+                         {"python": False, "perl": True, "bash": False})
+
+    def test_a_language_of_the_command_kernel_fails_with_its_own_words(self):  # L12
+        session = self.session(kernel="perl")
+        result = self.run_code(session, [
+            {"language": "perl", "code": "print qq(out\n);\ndie 'boom'"},
+            {"language": "perl", "code": "print 'never'"}])
+        block = result["blocks"][0]
+        self.assertEqual((result["status"], block["stdout"], len(result["blocks"])), ("error", "out\n", 1))
+        self.assertEqual((block["error"]["type"], block["error"]["message"]), ("PerlError", "boom"))
+        result = self.run_code(session, [{"language": "perl", "code": "exit 3"}])
+        self.assertEqual(result["exit_code"], 3)
+        result = self.run_code(session, [{"language": "perl", "code": "sleep 600"}], timeout=0.5)
+        self.assertEqual(result["status"], "timeout")
+        self.assertIn("and was interrupted", result["note"])
+        self.assertNotIn("variables", result["note"])
+
+    def test_allowed_languages_and_unknown_ones(self):  # L06 L09
+        session = self.session(languages=["perl", "python"])
+        result = self.run_code(session, [{"language": "perl", "code": "print 1"},
+                                         {"language": "bash", "code": "touch no"}])
+        self.assertEqual((result["status"], result["error"]["type"]),
+                         ("rejected", "language_not_supported"))
+        self.assertFalse((self.directory(session) / "no").exists())
+        session = self.session()
+        result = self.run_code(session, [{"language": "perl", "code": "print 1"},
+                                         {"language": "cobol", "code": "x"},
+                                         {"language": "perl", "code": "open my $f, '>', 'no'"}])
+        self.assertEqual((result["status"], result["error"]["type"], len(result["blocks"])),
+                         ("rejected", "language_not_supported", 2), result)
+        self.assertFalse((self.directory(session) / "no").exists())
+
     def test_a_language_is_given_a_kernel(self):  # J06
         session = self.session(languages={"python": {}, "bash": {"kernel": "perijove-echo"}})
         result = self.run_code(session, [{"language": "sh", "code": "print hello"}])

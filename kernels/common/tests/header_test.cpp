@@ -23,7 +23,7 @@ TEST(HeaderWriter, WritesEveryFieldOfTheProtocol) {
   std::string date = header["date"];
   std::replace_if(
       date.begin(), date.end(), [](char c) { return c >= '1' && c <= '9'; }, '0');
-  EXPECT_EQ(date, "0000-00-00T00:00:00.000000Z");
+  EXPECT_EQ(date, "0000-00-00T00:00:00.000000Z");  // six digits always: 42 us are .000042
 }
 
 TEST(HeaderWriter, NeverRepeatsAnId) {

@@ -13,7 +13,7 @@ import unittest
 import zmq
 from jupyter_client.session import Session
 
-KERNEL = os.environ["PERIJOVE_ECHO"]
+ECHO = [os.environ["PERIJOVE_ECHO"], "-f", "{connection_file}"]
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 # Generous: sanitizers and loaded machines are slow. No test waits that long unless it fails.
 DEADLINE = 60
@@ -74,14 +74,22 @@ class Kernel:
     """A kernel process and a client on its sockets.
 
     Keyword arguments end up in the connection file, the one that the client uses as well;
-    `only_for_kernel` changes what the kernel reads. `environ` is added to the environment.
+    `only_for_kernel` changes what the kernel reads. `environ` is added to the environment. `argv` is
+    that of a kernelspec.
     """
 
     def __init__(
-        self, *options, transport="ipc", environ=None, cwd=None, only_for_kernel=None, **connection
+        self,
+        *options,
+        argv=ECHO,
+        transport="ipc",
+        environ=None,
+        cwd=None,
+        only_for_kernel=None,
+        **connection,
     ):
-        if not os.access(KERNEL, os.X_OK):
-            raise FileNotFoundError(f"PERIJOVE_ECHO names no executable: {KERNEL}")
+        if not os.access(argv[0], os.X_OK):
+            raise FileNotFoundError(f"no executable: {argv[0]}")
         self.directory = tempfile.mkdtemp(prefix="echo-")
         self.context = zmq.Context()
         self.sockets = {}
@@ -103,7 +111,7 @@ class Kernel:
         with open(self.connection_file, "w") as file:
             json.dump({**self.connection, **(only_for_kernel or {})}, file)
         self.process = subprocess.Popen(
-            [KERNEL, "-f", self.connection_file, *options],
+            [each.replace("{connection_file}", self.connection_file) for each in argv] + [*options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

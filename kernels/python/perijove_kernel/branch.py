@@ -53,7 +53,7 @@ def fork(kernel, publisher, content):
         if places[name] is not None and not isinstance(places[name], str):
             return _refusal("ValueError", "%s is not a path" % name)
     mapped = _mapped_files()
-    obstacle = _obstacle(mapped)
+    obstacle = _obstacle(kernel, mapped)
     if obstacle:
         return _refusal("ForkRefused", obstacle)
     publisher.flush()
@@ -138,7 +138,9 @@ def _open_files():
     return found
 
 
-def _obstacle(mapped):
+def _obstacle(kernel, mapped):
+    if kernel.is_debugged():
+        return "a debugger is attached, whose threads no fork can copy; disconnect it first"
     if "libcuda.so" in mapped and any(path.startswith(GRAPHICS) for _, path in _open_files()):
         return "a CUDA context is open, and no fork can copy one"
     return None

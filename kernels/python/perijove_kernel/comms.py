@@ -42,6 +42,11 @@ class Comm:
         else:
             self._closed = False
 
+    @property
+    def kernel(self):
+        """The one that `get_ipython().kernel` is: ipywidgets 6 looks whether there is any."""
+        return manager().kernel
+
     def open(self, data=None, metadata=None, buffers=None):
         """Opens the other end."""
         manager().register_comm(self)
@@ -96,9 +101,10 @@ class Comm:
 class CommManager:
     """All open comms, and who wants those that clients open."""
 
-    def __init__(self, publisher, shell):
+    def __init__(self, publisher, shell, kernel):
         self.publisher = publisher
         self.shell = shell
+        self.kernel = kernel
         self.comms = {}
         self.targets = {}
         global _manager

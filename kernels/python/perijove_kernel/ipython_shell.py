@@ -9,10 +9,12 @@ lazy_ipython.install()
 
 from IPython.core import page, payloadpage
 from IPython.core.autocall import ZMQExitAutocall
+from IPython.core.compilerop import CachingCompiler
 from IPython.core.completer import provisionalcompleter, rectify_completions
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.error import StdinNotImplementedError
+from IPython.core.inputtransformer2 import leading_empty_lines
 from IPython.core.interactiveshell import InteractiveShell, InteractiveShellABC
 from IPython.utils.process import system
 from IPython.utils.tokenutil import token_at_cursor
@@ -28,6 +30,17 @@ try:
     from IPython.core.interactiveshell import _asyncio_runner
 except ImportError:
     _asyncio_runner = None
+
+
+class Compiler(CachingCompiler):
+    """Names cells as IPython does, or as it is told to."""
+
+    file_of = None  # code -> name
+
+    def get_code_name(self, raw_code, transformed_code, number):
+        if self.file_of is not None:
+            return self.file_of(raw_code)
+        return super().get_code_name(raw_code, transformed_code, number)
 
 
 class ResultPublisher(DisplayHook):
@@ -70,6 +83,7 @@ class ZMQInteractiveShell(InteractiveShell):
 
     displayhook_class = Type(ResultPublisher)
     display_pub_class = Type(RichPublisher)
+    compiler_class = Type(Compiler)
     publisher = Any()
     event_loop = Any()
     kernel = Any()
@@ -217,6 +231,25 @@ class IPythonShell:
             shell.interrupt_waits = True
             return "deferred"
         return "cancelled" if self._event_loop.cancel_what_is_awaited(frame) else ""
+
+    @property
+    def namespace(self):
+        return self._shell.user_ns
+
+    def evaluate(self, expressions):
+        """As user_expressions of a request."""
+        return self._shell.user_expressions(expressions)
+
+    def name_cells(self, file_of):
+        """Cells are compiled under the names that this gives their code, for a debugger, and keep
+        empty lines at their beginning; None: as IPython does by itself."""
+        self._shell.compile.file_of = file_of
+        transforms = self._shell.input_transformer_manager.cleanup_transforms
+        if file_of is None:
+            if leading_empty_lines not in transforms:
+                transforms.insert(0, leading_empty_lines)
+        elif leading_empty_lines in transforms:
+            transforms.remove(leading_empty_lines)
 
     def tasks(self):
         return self._event_loop.tasks()

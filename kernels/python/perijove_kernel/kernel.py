@@ -8,6 +8,7 @@ import sys
 
 import _perijove_kernel as core
 
+from perijove_kernel import debugger
 from perijove_kernel.comms import CommManager
 from perijove_kernel.json_text import encode
 from perijove_kernel.stdin import Stdin
@@ -27,7 +28,8 @@ class Kernel:
         self._parent = {}
         self._runs = False  # code of a client does, and may be interrupted
         self.branches = []  # process ids of children that nobody else waits for
-        self.comm_manager = CommManager(publisher, shell)
+        self._debugger = None  # made by the first request for it
+        self.comm_manager = CommManager(publisher, shell, self)
         shell.attach(self)
 
     # Life.
@@ -44,6 +46,8 @@ class Kernel:
         self._take_sigint()
 
     def shutdown(self):
+        if self._debugger is not None:
+            self._debugger.close()
         self._publisher.flush()
         sys.stdout = sys.__stdout__
         sys.stderr = sys.__stderr__
@@ -55,6 +59,7 @@ class Kernel:
 
     def after_fork(self):
         """This process, a child, is the kernel from now on."""
+        self._debugger = None
         self._publisher.after_fork()
         self.shell.after_fork()
         self.shell.init_environment()
@@ -90,6 +95,8 @@ class Kernel:
     def execute(self, header, code, silent, store_history, user_expressions, allow_stdin):
         self._begin(header)
         self._stdin.is_allowed = allow_stdin
+        if self._debugger is not None:
+            self._debugger.before_cell()
         if not silent:
             self._publisher.publish(
                 "execute_input", {"code": code, "execution_count": self.shell.execution_count}
@@ -144,8 +151,9 @@ class Kernel:
                         "url": "https://ipython.org/documentation.html",
                     },
                 ],
-                "debugger": False,
-                "supported_features": ["perijove fork"],
+                "debugger": debugger.is_available(self.shell),
+                "supported_features": ["perijove fork"]
+                + ["debugger"] * debugger.is_available(self.shell),
             }
         )
 
@@ -163,6 +171,30 @@ class Kernel:
     def comm_info_request(self, header, metadata, content, buffers):
         target = json.loads(content).get("target_name")
         return encode({"status": "ok", "comms": self.comm_manager.names(target)})
+
+    def debug_request(self, header, metadata, content, buffers):
+        """On the thread that answers control, while code may be running."""
+        request = json.loads(content)
+        if self._debugger is None:
+            if not debugger.is_available(self.shell):
+                return encode(
+                    {
+                        "type": "response",
+                        "request_seq": request.get("seq", 0),
+                        "success": False,
+                        "command": request.get("command"),
+                        "message": "there is no debugpy for this Python, or no IPython",
+                    }
+                )
+            self._debugger = debugger.Debugger(self.shell, self._publisher)
+        return encode(self._debugger.answer(header, request))
+
+    def is_debugged(self):
+        """On the main thread: it is not traced any more when this says no."""
+        if self._debugger is None:
+            return False
+        self._debugger.before_cell()
+        return self._debugger.is_attached
 
     def fork_request(self, header, metadata, content, buffers):
         from perijove_kernel import branch

@@ -66,6 +66,9 @@ class Publisher:
                 self._flusher = threading.Thread(
                     target=self._flush_from_time_to_time, name="perijove-streams", daemon=True
                 )
+                # What is printed while a debugger has stopped the others shall be seen.
+                self._flusher.pydev_do_not_trace = True
+                self._flusher.is_pydev_daemon_thread = True
                 self._flusher.start()
 
     def flush(self):

@@ -189,6 +189,19 @@ class Process:
         return self._process.returncode
 
 
+def wait_until_it_accepts(port):
+    """For servers that say too early that they do."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
 class Remote:
     """A server's REST interface."""
 
@@ -249,7 +262,11 @@ class Server(Remote):
         self.url = self._process.ready.group(1)
         self.port = int(self._process.ready.group(2))
         if self.kind != "perijove":  # whose line says that it accepts; the peers say so too early
-            self._wait_until_it_accepts()
+            try:
+                wait_until_it_accepts(self.port)
+            except ConnectionRefusedError:
+                self.stop()
+                raise
 
     def write_kernelspecs(self, directory):
         kernelspecs.write(directory)
@@ -271,18 +288,6 @@ class Server(Remote):
     @property
     def websocket_url(self):
         return "ws" + self.url.removeprefix("http")
-
-    def _wait_until_it_accepts(self):
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return
-            except ConnectionRefusedError:
-                if time.monotonic() > deadline:
-                    self.stop()
-                    raise
-                time.sleep(0.05)
 
     def stop(self):
         """Ends the server and forgets its files; what it said goes to PERIJOVE_TEST_OUTPUT."""

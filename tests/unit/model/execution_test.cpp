@@ -190,6 +190,15 @@ TEST_F(ExecutionTest, InterruptsCodeThatRunsOverItsLimit) {
   EXPECT_EQ(note_, "it ran over its time limit of 60 s and was interrupted; variables are kept");
 }
 
+TEST_F(ExecutionTest, SaysNothingOfVariablesWhereNoneAreKept) {
+  configure({.limit = 60s, .keeps_variables = false});
+  busy();
+  pass(60s);
+  replies("error");
+  EXPECT_THAT(idle(), ElementsAre("timed_out"));
+  EXPECT_EQ(note_, "it ran over its time limit of 60 s and was interrupted");
+}
+
 TEST_F(ExecutionTest, InterruptsTwiceAndThenRestarts) {
   configure({.limit = 60s});
   busy();

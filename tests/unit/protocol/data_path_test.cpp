@@ -32,6 +32,15 @@ TEST(DataPath, HasNoUserDirectoryWithoutAHome) {
   EXPECT_THAT(jupyter_data_path({}), ElementsAre("/usr/local/share/jupyter", "/usr/share/jupyter"));
 }
 
+TEST(DataPath, OfTheUserIsWhereJupyterInstallsFor) {
+  EXPECT_EQ(jupyter_user_data_directory({{"HOME", "/home/ada"}}), "/home/ada/.local/share/jupyter");
+  EXPECT_EQ(jupyter_user_data_directory({{"HOME", "/home/ada"}, {"XDG_DATA_HOME", "/data"}}),
+            "/data/jupyter");
+  EXPECT_EQ(jupyter_user_data_directory({{"XDG_DATA_HOME", "/data"}, {"JUPYTER_DATA_DIR", "/j"}}),
+            "/j");
+  EXPECT_EQ(jupyter_user_data_directory({}), "");
+}
+
 TEST(DataPath, KernelspecsAreInKernelsAndLastInTheDirectoryOfIPython) {
   EXPECT_THAT(
       kernelspec_directories({{"HOME", "/home/ada"}}),

@@ -157,5 +157,16 @@ TEST(Kernelspec, LeavesTheProgramToPathWithoutAnInterpreter) {
               ElementsAre("python3", "{prefix}"));
 }
 
+TEST(KernelspecFlag, IsSetByTrueAndByNothingElse) {
+  Kernelspec spec;
+  spec.metadata = R"({"perijove": {"stateless": true, "text": "true", "off": false}})";
+  EXPECT_TRUE(kernelspec_flag(spec, "stateless"));
+  EXPECT_FALSE(kernelspec_flag(spec, "text"));
+  EXPECT_FALSE(kernelspec_flag(spec, "off"));
+  EXPECT_FALSE(kernelspec_flag(spec, "absent"));
+  spec.metadata = R"({"stateless": true})";
+  EXPECT_FALSE(kernelspec_flag(spec, "stateless"));
+}
+
 }  // namespace
 }  // namespace perijove

@@ -1,0 +1,20 @@
+# cmake -DPROGRAM=FILE -DLANGUAGES=DIR -DKERNELSPECS=DIR -DLOGOS=DIR -P CommandKernelspecs.cmake
+# Makes a kernelspec of each language file whose program is on PATH, and removes those of the others.
+file(GLOB languages ${LANGUAGES}/*.json)
+foreach(language ${languages})
+  get_filename_component(name ${language} NAME_WE)
+  set(place ${KERNELSPECS}/${name})
+  execute_process(COMMAND ${PROGRAM} --kernelspec ${language}
+    RESULT_VARIABLE status OUTPUT_VARIABLE text ERROR_VARIABLE why)
+  if(status EQUAL 0)
+    file(MAKE_DIRECTORY ${place})
+    file(WRITE ${place}/kernel.json "${text}")
+    configure_file(${language} ${place}/language.json COPYONLY)
+    configure_file(${LOGOS}/logo-32x32.png ${place}/logo-32x32.png COPYONLY)
+    configure_file(${LOGOS}/logo-64x64.png ${place}/logo-64x64.png COPYONLY)
+  elseif(status EQUAL 3)
+    file(REMOVE_RECURSE ${place})
+  else()
+    message(FATAL_ERROR "${language} is no language file: ${why}")
+  endif()
+endforeach()
