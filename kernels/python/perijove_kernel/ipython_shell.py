@@ -226,6 +226,13 @@ class IPythonShell:
 
     def after_fork(self):
         self._event_loop.after_fork()
+        try:
+            # Where it is now, the home may be another one of the same name.
+            profile = self._shell.profile_dir
+            os.makedirs(profile.location, exist_ok=True)
+            profile.check_dirs()
+        except OSError:
+            pass  # as IPython does where there is no home
 
     def init_environment(self):
         """To be called again when the variables of the environment were replaced."""
