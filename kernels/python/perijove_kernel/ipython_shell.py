@@ -224,6 +224,15 @@ class IPythonShell:
     def descriptors(self):
         return self._event_loop.descriptors()
 
+    def warm_up(self, cells):
+        """Runs them as those of a client, and forgets them."""
+        for code in cells:
+            self._shell.code_has_begun = True  # nobody interrupts it
+            self._event_loop.run(self._run_cell(code, False, False))
+        self._shell.payload_manager.clear_payload()
+        self._shell.reset(new_session=True)
+        self._event_loop.close()
+
     def after_fork(self):
         self._event_loop.after_fork()
         try:

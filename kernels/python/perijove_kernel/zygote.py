@@ -16,6 +16,7 @@ import _perijove_kernel as core
 from perijove_kernel import forks
 from perijove_kernel.process_mark import set_mark
 from perijove_kernel.run import make_kernel, serve
+from perijove_kernel.warm_up import warm_up
 
 NOT_SINGLE_THREADED = 3
 PACKET_BYTES_MAX = 1 << 20
@@ -44,6 +45,10 @@ def run(descriptor, preload, plain):
         except Exception as error:
             skipped[module] = "%s: %s" % (type(error).__name__, error)
             _complain("%s is not preloaded: %s" % (module, skipped[module]))
+    try:
+        warm_up(kernel, preloaded)
+    except Exception as error:
+        _complain("it is not warmed up: %s: %s" % (type(error).__name__, error))
     # Libraries that know of forks, as OpenBLAS does, end their threads before one, and start them
     # again when there is work for them.
     os.waitpid(forks.fork_on_fresh_thread(lambda: os._exit(0)), 0)
