@@ -2,12 +2,14 @@
 
 #include <poll.h>
 
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
 
 #include "common/run_kernel.hpp"
+#include "python/confinement.hpp"
 #include "python/interpreter.hpp"
 #include "python/sources.hpp"
 
@@ -199,6 +201,42 @@ PyObject* leave_to_parent(PyObject*, PyObject*) {
   return none();
 }
 
+bool to_descriptors(PyObject* sequence, std::vector<int>& descriptors) {
+  const Py_ssize_t count = PySequence_Size(sequence);
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    const Ref item(PySequence_GetItem(sequence, i));
+    if (!item) return false;
+    descriptors.push_back(static_cast<int>(PyLong_AsLong(item.get())));
+    if (PyErr_Occurred() != nullptr) return false;
+  }
+  return count >= 0;
+}
+
+PyObject* none_unless(const std::optional<Refusal>& refusal) {
+  if (!refusal) return none();
+  PyErr_Format(PyExc_OSError, "cannot %s: %s", refusal->step, std::strerror(refusal->error));
+  return nullptr;
+}
+
+PyObject* enter_sandbox_from_python(PyObject*, PyObject* arguments) {
+  PyObject* cgroup_list = nullptr;
+  long long user = 0;
+  PyObject* namespace_list = nullptr;
+  if (PyArg_ParseTuple(arguments, "OLO", &cgroup_list, &user, &namespace_list) == 0) return nullptr;
+  std::vector<int> cgroups, namespaces;
+  if (!to_descriptors(cgroup_list, cgroups) || !to_descriptors(namespace_list, namespaces)) {
+    return nullptr;
+  }
+  const auto become = user < 0 ? std::nullopt : std::optional<uid_t>(static_cast<uid_t>(user));
+  return none_unless(enter_sandbox(cgroups, become, namespaces));
+}
+
+PyObject* confine_from_python(PyObject*, PyObject* filter) {
+  const long descriptor = PyLong_AsLong(filter);
+  if (PyErr_Occurred() != nullptr) return nullptr;
+  return none_unless(confine(static_cast<int>(descriptor)));
+}
+
 PyMethodDef functions[] = {
     {"serve", serve, METH_VARARGS,
      "serve(kernel, connection_file): serves until a client shuts the kernel down."},
@@ -226,6 +264,11 @@ PyMethodDef functions[] = {
     {"leave_to_parent", leave_to_parent, METH_NOARGS,
      "In the child of a fork: closes what belongs to the kernel of the parent, so that serve() can "
      "be called for another one."},
+    {"enter_sandbox", enter_sandbox_from_python, METH_VARARGS,
+     "enter_sandbox(cgroups, user, namespaces): in a fork with one thread; the lists are of "
+     "descriptors, a user of -1 is the same as before. Its next children are in the sandbox."},
+    {"confine", confine_from_python, METH_O,
+     "confine(filter): in such a child; gives up every privilege and filters its system calls."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyModuleDef definition = {PyModuleDef_HEAD_INIT,

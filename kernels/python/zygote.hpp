@@ -18,11 +18,13 @@
 ///    If an import has started a thread, it says which on stderr instead and exits with
 ///    kNotSingleThreaded: a fork would copy locks that such a thread may hold.
 ///
-/// 2. A request for a kernel, with exactly two descriptors attached (SCM_RIGHTS), the stdout and
-///    the stderr of the kernel, in this order; the zygote closes its copies. stdin is /dev/null.
+/// 2. A request for a kernel, with descriptors attached (SCM_RIGHTS): the stdout and the stderr of
+///    the kernel, in this order, and nothing else but what "sandbox" says; the zygote closes its
+///    copies. stdin is /dev/null.
 ///        {"id": N, "connection_file": PATH, "cwd": PATH, "env": {NAME: VALUE...},
 ///         "limits": {"address_space_bytes": B, "data_bytes": B, "cpu_seconds": S,
-///                    "file_bytes": B, "open_files": N, "processes": N}, "orphan": BOOLEAN}
+///                    "file_bytes": B, "open_files": N, "processes": N}, "orphan": BOOLEAN,
+///         "sandbox": {"uid": U, "cgroups": N}}
 ///    id               any JSON value; comes back in the answer
 ///    connection_file  absolute; read by the kernel itself, after the fork: its key never is in the
 ///                     memory of the zygote
@@ -38,10 +40,20 @@
 ///                     ends before the answer, so that the nearest process above that adopts
 ///                     orphans (PR_SET_CHILD_SUBREAPER) is the kernel's parent: it reaps it, and
 ///                     there is no 4.
+///    sandbox          may be absent; wants "orphan". A sandbox that stands, which the kernel
+///    enters
+///                     before it does anything else (confinement.hpp). The further descriptors are
+///                     N cgroup.procs files, open for writing; namespaces, in the order in which
+///                     they are entered; the program of its filter of system calls. The process
+///                     between joins the cgroups, becomes user and group U, unless that is absent,
+///                     and enters the namespaces; the kernel gives up every capability, and all
+///                     that is a path in this request is one inside.
 ///
 /// 3. The answer, in the order of the requests:
 ///        {"id": N, "pid": P}           the kernel has been forked; it leads a session of its own
-///        {"id": N, "error": "why"}     nothing was started: a faulty request, or no process left
+///        {"id": N, "error": "why"}     nothing was started: a faulty request, no process left, or
+///        a
+///                                      sandbox that cannot be entered
 ///    A kernel that cannot go on after the fork (no such directory, a limit that is not allowed, an
 ///    unusable connection file) says so on its stderr and exits with status 1: see 4.
 ///    A packet that is no JSON object is answered with {"id": null, "error": "why"}.
@@ -62,5 +74,6 @@ namespace perijove::kernels::python {
 
 constexpr int kNotSingleThreaded = 3;
 constexpr int kPacketBytesMax = 1 << 20;
+constexpr int kDescriptorsMax = 32;
 
 }  // namespace perijove::kernels::python

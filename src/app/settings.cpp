@@ -331,9 +331,9 @@ std::vector<Setting> make_settings() {
       kernel_transport(),
       toggle(
           "fork-servers", [](O & o) -> auto& { return o.gateway.fork_servers; },
-          "Start kernels without isolation as a fork of a process that has imported what they "
-          "need, "
-          "in milliseconds, where their kernelspec has such a fork server."),
+          "Start kernels without isolation and in the sandbox as a fork of a process that has "
+          "imported what they need, in milliseconds, where their kernelspec has such a fork "
+          "server."),
       number(
           "restart-limit", "restarts per minute", 1'000, [](O & o) -> auto& {
             return o.gateway.registry.kernel.lifecycle.restart_budget.restarts_max;

@@ -55,6 +55,12 @@ inline constexpr std::chrono::minutes kDetachedSessionKept{60};
 /// Fork servers at a time: one for each kernelspec that has one, and for each environment of it that
 /// differs in what is read at a start. Kernels beyond start as if there were none.
 inline constexpr std::size_t kForkServersMax = 8;
+/// How long one may take to read in what its kernels need, and to answer a request; then it is
+/// ended. Kernels start without it as long as it is not ready.
+inline constexpr std::chrono::seconds kForkServerStartMax{120};
+inline constexpr std::chrono::seconds kForkAnswerMax{10};
+/// After one that was never ready, until another is tried: it will hardly fare better.
+inline constexpr std::chrono::seconds kForkServerRetry{60};
 
 /// Of a kernel's own standard output and error the last bytes, for errors and `kernel logs`.
 inline constexpr std::size_t kKernelLogBytesMax = 64 * 1024;

@@ -96,7 +96,7 @@ std::vector<std::unique_ptr<Provisioner>> make_provisioners(RuntimeDir& runtime_
   }
   std::vector<std::unique_ptr<Provisioner>> all;
   all.push_back(make_local_provisioner(runtime_dir, fork_servers));
-  all.push_back(make_sandbox_provisioner(runtime_dir));
+  all.push_back(make_sandbox_provisioner(runtime_dir, {.fork_servers = fork_servers}));
   all.push_back(make_docker_provisioner(runtime_dir, std::move(docker)));
   return all;
 }

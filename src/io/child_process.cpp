@@ -291,6 +291,7 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(Shard& shard, const Sp
   if (g_soft_open_files != 0) start.open_files_soft = g_soft_open_files;
   start.cgroups = request.cgroups;
   start.identity = request.identity;
+  start.user_namespace = request.user_namespace;
   const auto pid = start_process(start);
   if (!pid) return pid.error();
   return own(std::move(state), *pid);
@@ -320,8 +321,10 @@ ChildProcess::Adoption::Adoption(std::shared_ptr<State> state) : state_(std::mov
 ChildProcess::Adoption::Adoption(Adoption&&) noexcept = default;
 
 ChildProcess::Adoption::~Adoption() {
+  if (!state_) return;
+  if (state_->pid == 0) kill_marked(marker());
   // Who was not taken is reaped now, or when he ends.
-  if (state_ && --g_adoptions == 0) ::kill(getpid(), SIGCHLD);
+  if (--g_adoptions == 0) ::kill(getpid(), SIGCHLD);
 }
 
 std::string ChildProcess::Adoption::marker() const { return kMarkerName + ("=" + state_->marker); }

@@ -37,6 +37,8 @@ struct SpawnRequest {
   std::vector<std::string> cgroups = {};  ///< Directories of the cgroups that it is born in.
   /// Whom it runs as instead of this user; only root can.
   std::optional<ProcessIdentity> identity = {};
+  /// As in ProcessStart; of ours, for the time of the call.
+  int user_namespace = -1;
 };
 
 /// The file that `request` would run: argv[0], looked for in the PATH of `env` unless it has a
@@ -84,7 +86,8 @@ class ChildProcess {
 
 /// A process that another one starts for us, and leaves to us by ending the process between the
 /// two: prepare_process_supervision() makes us the parent of such orphans. Until it is taken, and
-/// while any other is waited for, no orphan is reaped: its number stays its own. Shard thread only.
+/// while any other is waited for, no orphan is reaped: its number stays its own. One that is not
+/// taken in the end is killed, by its marker. Shard thread only.
 class ChildProcess::Adoption {
  public:
   /// Errors: failed_precondition (orphans are not left to this process), resource_exhausted.

@@ -52,6 +52,7 @@ struct Plan {
   std::vector<Limit> limits;
   bool pinned = false;
   cpu_set_t processors;
+  int user_namespace = -1;
   const ProcessIdentity* identity = nullptr;
   std::vector<PreparedMount> mounts;
   // What the child tells, when it does not come to its program.
@@ -87,10 +88,9 @@ PERIJOVE_IN_CHILD bool stage_mounts(const Plan& plan) {
     return false;
   }
   for (const PreparedMount& each : plan.mounts) {
-    const long made =
-        each.is_directory
-            ? syscall(SYS_mkdirat, AT_FDCWD, each.path.c_str(), 0755)
-            : syscall(SYS_mknodat, AT_FDCWD, each.path.c_str(), S_IFREG | 0644, 0);
+    const long made = each.is_directory
+                          ? syscall(SYS_mkdirat, AT_FDCWD, each.path.c_str(), 0755)
+                          : syscall(SYS_mknodat, AT_FDCWD, each.path.c_str(), S_IFREG | 0644, 0);
     if (made != 0) return false;
     if (syscall(SYS_move_mount, each.tree.get(), "", AT_FDCWD, each.path.c_str(),
                 MOVE_MOUNT_F_EMPTY_PATH) != 0) {
@@ -145,6 +145,9 @@ PERIJOVE_IN_CHILD int run_child(void* argument) {
   }
   if (plan.pinned) {
     syscall(SYS_sched_setaffinity, 0, sizeof plan.processors, &plan.processors);
+  }
+  if (plan.user_namespace >= 0 && syscall(SYS_setns, plan.user_namespace, CLONE_NEWUSER) != 0) {
+    return fail(plan, "enter its user namespace");
   }
   if (!take_descriptors(plan)) return fail(plan, "take its descriptors");
   if (plan.identity != nullptr && !become(*plan.identity)) {
@@ -257,6 +260,7 @@ Result<pid_t> start_process(const ProcessStart& start) {
   }
   add_limits(plan, start);
   if (start.limits.processors_max) choose_processors(plan, *start.limits.processors_max);
+  plan.user_namespace = start.user_namespace;
   if (start.identity) {
     plan.identity = &*start.identity;
     if (auto prepared = prepare_mounts(plan, *start.identity); !prepared) return prepared.error();
@@ -272,12 +276,14 @@ Result<pid_t> start_process(const ProcessStart& start) {
   sigset_t every, before;
   sigfillset(&every);
   pthread_sigmask(SIG_BLOCK, &every, &before);
-  // A child that becomes another user forbids core dumps of the memory that it still shares.
+  // A child that becomes another user, or a mighty one elsewhere, forbids core dumps of the memory
+  // that it still shares.
   const int dumpable = prctl(PR_GET_DUMPABLE);
   const pid_t pid = clone(run_child, static_cast<char*>(stack) + kStackBytes,
                           CLONE_VM | CLONE_VFORK | SIGCHLD, &plan);
   const int clone_error = errno;
-  if (plan.identity != nullptr && dumpable == 1) prctl(PR_SET_DUMPABLE, dumpable);
+  const bool changes = plan.identity != nullptr || plan.user_namespace >= 0;
+  if (changes && dumpable == 1) prctl(PR_SET_DUMPABLE, dumpable);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 
   if (pid < 0) {

@@ -66,6 +66,8 @@ struct ProcessStart {
   std::optional<std::uint64_t> open_files_soft = {};  ///< Lowers the soft limit alone.
   std::vector<std::string> cgroups = {};  ///< Directories of the cgroups that it is born in.
   std::optional<ProcessIdentity> identity = {};
+  /// An open one that it is in, -1: ours. Users of `identity` are those of it.
+  int user_namespace = -1;
 };
 
 /// Starts it as the leader of a session of its own, with default signals, and returns when its

@@ -148,6 +148,27 @@ print(open("daemon").read())""")
         wait_until(lambda: self.ready_server(gateway, 2), "another server is ready")
         self.assertTrue(self.forked(gateway, self.session(gateway)))
 
+    def test_one_that_does_not_answer_is_ended(self):
+        gateway = self.serve()
+        server = self.wait_until_ready(gateway)
+        os.kill(server, signal.SIGSTOP)
+        session = self.session(gateway)
+        self.assertFalse(self.forked(gateway, session))
+        self.assertIn("did not answer within", gateway.output)
+        wait_until(lambda: not process_runs(server), "it has ended")
+        # Nothing waits for an orphan any more: what code leaves is reaped.
+        result = self.run_code(gateway, session, """
+import os
+if (pid := os.fork()) == 0:
+    if os.fork() == 0:
+        open("orphan", "w").write(str(os.getpid()))
+    os._exit(0)
+os.waitpid(pid, 0)
+while not os.path.exists("orphan") or not open("orphan").read(): pass
+print(open("orphan").read())""")
+        orphan = int(result["stdout"])
+        wait_until(lambda: not pathlib.Path(f"/proc/{orphan}").exists(), "the orphan is reaped")
+
     def test_a_change_of_what_it_has_imported_ends_its_use(self):
         with tempfile.TemporaryDirectory() as directory:
             gateway = self.serve("--inherit-env", "PYTHONPATH", PYTHONPATH=directory)

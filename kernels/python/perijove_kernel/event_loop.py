@@ -85,6 +85,13 @@ class EventLoop:
         parts = [getattr(self._loop, name, None) for name in ("_selector", "_ssock", "_csock")]
         return [part.fileno() for part in parts if part is not None]
 
+    def close(self):
+        """Nothing is to go on; the next cell begins with another loop."""
+        if self._loop is not None:
+            self._loop.close()
+            asyncio.set_event_loop(None)
+            self._loop = None
+
     def after_fork(self):
         """In the child of a fork: the loop, with the tasks in it, is the parent's."""
         asyncio._set_running_loop(None)

@@ -53,9 +53,10 @@ def fork_on_fresh_thread(child):
     return outcome[0]
 
 
-def fork_orphan(fork_first, child):
+def fork_orphan(fork_first, child, sandbox=None):
     """The same by way of a process that ends at once: whoever adopts orphans becomes the parent of
-    the child. `fork_first` is one of the functions above."""
+    the child. `fork_first` is one of the functions above. Of a sandbox, the process between calls
+    enter(), and the child confine() before anything else; raises OSError when one of them does."""
     reader, writer = os.pipe()
 
     def begin():
@@ -64,19 +65,46 @@ def fork_orphan(fork_first, child):
         child()
 
     def between():
-        os.write(writer, b"%d" % fork(begin))
+        try:
+            answer = _fork_into(sandbox, begin) if sandbox else fork(begin)
+        except OSError as error:
+            answer = error
+        os.write(writer, str(answer).encode("utf-8", "replace"))
         os._exit(0)
 
     try:
         process = fork_first(between)
         os.close(writer)
         writer = None
-        answer = os.read(reader, 32)
+        answer = os.read(reader, 4096)
         os.waitpid(process, 0)
     finally:
         os.close(reader)
         if writer is not None:
             os.close(writer)
-    if not answer:
-        raise OSError("the process between has failed to fork")
+    if not answer.isdigit():
+        raise OSError(answer.decode() or "the process between has failed to fork")
     return int(answer)
+
+
+def _fork_into(sandbox, begin):
+    sandbox.enter()
+    reader, writer = os.pipe()
+
+    def confine_and_begin():
+        os.close(reader)
+        try:
+            sandbox.confine()
+        except OSError as error:
+            os.write(writer, str(error).encode("utf-8", "replace"))
+            os._exit(1)
+        os.close(writer)
+        begin()
+
+    process = fork(confine_and_begin)
+    os.close(writer)
+    fault = os.read(reader, 4096)
+    os.close(reader)
+    if fault:
+        raise OSError(fault.decode())
+    return process

@@ -257,8 +257,24 @@ class IPythonShell:
     def descriptors(self):
         return self._event_loop.descriptors()
 
+    def warm_up(self, cells):
+        """Runs them as those of a client, and forgets them."""
+        for code in cells:
+            self._shell.code_has_begun = True  # nobody interrupts it
+            self._event_loop.run(self._run_cell(code, False, False))
+        self._shell.payload_manager.clear_payload()
+        self._shell.reset(new_session=True)
+        self._event_loop.close()
+
     def after_fork(self):
         self._event_loop.after_fork()
+        try:
+            # Where it is now, the home may be another one of the same name.
+            profile = self._shell.profile_dir
+            os.makedirs(profile.location, exist_ok=True)
+            profile.check_dirs()
+        except OSError:
+            pass  # as IPython does where there is no home
 
     def init_environment(self):
         """To be called again when the variables of the environment were replaced."""

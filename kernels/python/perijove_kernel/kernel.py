@@ -57,6 +57,20 @@ class Kernel:
         """Not empty when the event loop has waited for the descriptors."""
         return "waited" if self.shell.wait(shell_descriptor, wake_descriptor) else ""
 
+    def warm_up(self, cells):
+        """Before any fork, and before the kernel is served: runs cells that leave nothing behind."""
+        streams = sys.stdout, sys.stderr
+        self._publisher.start_no_thread()
+        sys.stdout, sys.stderr = self._publisher.stdout, self._publisher.stderr
+        try:
+            self.shell.warm_up(cells)
+        finally:
+            self._publisher.flush()
+            sys.stdout, sys.stderr = streams
+            for name in ("last_type", "last_value", "last_traceback"):
+                if hasattr(sys, name):
+                    delattr(sys, name)
+
     def after_fork(self):
         """This process, a child, is the kernel from now on."""
         self._debugger = None

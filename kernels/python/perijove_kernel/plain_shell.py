@@ -69,6 +69,15 @@ class PlainShell:
     def descriptors(self):
         return self._loop.descriptors() if self._loop is not None else []
 
+    def warm_up(self, cells):
+        """Runs them, apart from those of a client."""
+        namespace = {"__name__": "__main__"}
+        for code in cells:
+            try:
+                exec(code, namespace)
+            except Exception:
+                traceback.format_exc()
+
     def after_fork(self):
         if self._loop is not None:
             self._loop.after_fork()

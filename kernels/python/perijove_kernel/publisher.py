@@ -79,6 +79,10 @@ class Publisher:
             self._send()
         core.catch_up()
 
+    def start_no_thread(self):
+        """Until after_fork(): what is printed waits for the next flush."""
+        self._waiting.set()
+
     def after_fork(self):
         """This process, a child, is a kernel from now on: threads, what they have held, and what
         was printed are the parent's."""

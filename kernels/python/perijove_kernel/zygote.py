@@ -12,13 +12,17 @@ import socket
 import sys
 import time
 
+import _perijove_kernel as core
 from perijove_kernel import forks
 from perijove_kernel.process_mark import set_mark
 from perijove_kernel.run import make_kernel, serve
+from perijove_kernel.warm_up import warm_up
 
 NOT_SINGLE_THREADED = 3
 PACKET_BYTES_MAX = 1 << 20
-DESCRIPTORS = 2  # stdout and stderr of a kernel
+DESCRIPTORS_MAX = 32
+STANDARD = 2  # descriptors: stdout and stderr of a kernel
+NAMESPACES_MAX = 8
 
 LIMITS = {
     "address_space_bytes": "RLIMIT_AS",
@@ -41,6 +45,10 @@ def run(descriptor, preload, plain):
         except Exception as error:
             skipped[module] = "%s: %s" % (type(error).__name__, error)
             _complain("%s is not preloaded: %s" % (module, skipped[module]))
+    try:
+        warm_up(kernel, preloaded)
+    except Exception as error:
+        _complain("it is not warmed up: %s: %s" % (type(error).__name__, error))
     # Libraries that know of forks, as OpenBLAS does, end their threads before one, and start them
     # again when there is work for them.
     os.waitpid(forks.fork_on_fresh_thread(lambda: os._exit(0)), 0)
@@ -112,11 +120,8 @@ class Zygote:
             if not isinstance(request, dict):
                 raise ValueError("a request is a JSON object")
             identity = request.get("id")
-            if len(descriptors) != DESCRIPTORS:
-                raise ValueError(
-                    "%d descriptors came along, not %d" % (len(descriptors), DESCRIPTORS)
-                )
             check(request)
+            check_descriptors(request, descriptors)
             process = self._fork(request, descriptors)
         except (ValueError, OSError) as error:
             self._send({"id": identity, "error": str(error)})
@@ -130,7 +135,9 @@ class Zygote:
         """(bytes, descriptors, whether nothing was cut off)"""
         descriptors = array.array("i")
         packet, ancillary, flags, _ = self._peer.recvmsg(
-            PACKET_BYTES_MAX, socket.CMSG_SPACE(16 * descriptors.itemsize), socket.MSG_CMSG_CLOEXEC
+            PACKET_BYTES_MAX,
+            socket.CMSG_SPACE(DESCRIPTORS_MAX * descriptors.itemsize),
+            socket.MSG_CMSG_CLOEXEC,
         )
         for level, kind, data in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -142,15 +149,34 @@ class Zygote:
         sys.__stderr__.flush()
 
         def child():
-            become_kernel(self._kernel, request, descriptors)
+            become_kernel(self._kernel, request, descriptors[:STANDARD])
 
         if request.get("orphan"):
-            return forks.fork_orphan(forks.fork_on_fresh_thread, child)
+            sandbox = None
+            if request.get("sandbox"):
+                sandbox = Sandbox(request["sandbox"], descriptors[STANDARD:])
+            return forks.fork_orphan(forks.fork_on_fresh_thread, child, sandbox)
         process = forks.fork_on_fresh_thread(child)
         pidfd = os.pidfd_open(process)
         self._kernels[pidfd] = process
         self._events.register(pidfd, selectors.EVENT_READ, self._reap)
         return process
+
+
+class Sandbox:
+    """One that stands, for a fork to go into."""
+
+    def __init__(self, fields, descriptors):
+        count = fields["cgroups"]
+        self._cgroups, self._namespaces = descriptors[:count], descriptors[count:-1]
+        self._filter = descriptors[-1]
+        self._user = fields.get("uid", -1)
+
+    def enter(self):
+        core.enter_sandbox(self._cgroups, self._user, self._namespaces)
+
+    def confine(self):
+        core.confine(self._filter)
 
 
 def check(request):
@@ -166,6 +192,17 @@ def check(request):
         raise ValueError("env is not an object of strings")
     if type(request.get("orphan", False)) is not bool:
         raise ValueError("orphan is neither true nor false")
+    sandbox = request.get("sandbox")
+    if sandbox is not None:
+        if not isinstance(sandbox, dict) or set(sandbox) - {"uid", "cgroups"}:
+            raise ValueError("sandbox is not an object of uid and cgroups")
+        for name in sandbox:
+            if type(sandbox[name]) is not int or sandbox[name] < 0:
+                raise ValueError("%s of sandbox is not a whole number" % name)
+        if "cgroups" not in sandbox:
+            raise ValueError("sandbox has no cgroups")
+        if not request.get("orphan"):
+            raise ValueError("only an orphan can be in a sandbox")
     limits = request.get("limits", {})
     if not isinstance(limits, dict):
         raise ValueError("limits is not an object")
@@ -174,6 +211,16 @@ def check(request):
             raise ValueError("there is no limit %r; there are %s" % (name, ", ".join(LIMITS)))
         if type(value) is not int or value < 0:
             raise ValueError("the limit %s is not a whole number" % name)
+
+
+def check_descriptors(request, descriptors):
+    """Raises ValueError unless as many came along as the request wants."""
+    least = most = STANDARD
+    if request.get("sandbox"):
+        least += request["sandbox"]["cgroups"] + 2  # a namespace and the filter
+        most = least + NAMESPACES_MAX - 1
+    if not least <= len(descriptors) <= most:
+        raise ValueError("%d descriptors came along, not %d" % (len(descriptors), least))
 
 
 def become_kernel(kernel, request, descriptors):

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/log.hpp"
-#include "provision/local/fork_server.hpp"
+#include "provision/fork_server.hpp"
 #include "provision/process_kernel.hpp"
 
 namespace perijove {
@@ -52,7 +52,8 @@ class LocalHousing final : public KernelHousing {
     }
     (*server)->start_kernel(
         {connection_file, spawn.work_dir, spawn.env, spawn.limits}, on_output, on_exit,
-        [&shard, spawn, on_output, on_exit,
+        // With the server, so that it lives until it has answered.
+        [&shard, server = *server, spawn, on_output, on_exit,
          started = std::move(started)](Result<std::unique_ptr<ChildProcess>> forked) {
           if (!forked) {
             say_why(forked.error());
@@ -92,7 +93,9 @@ class LocalHousing final : public KernelHousing {
     if (spawn.limits.processors_max) {
       return Error{Code::unavailable, "it cannot limit processors"};
     }
-    return fork_servers_->find(shard, spec_, spawn.env);
+    return fork_servers_->find(spec_, spawn.env, [&shard](SpawnRequest command) {
+      return Result<std::shared_ptr<ForkServer>>(ForkServer::start(shard, std::move(command)));
+    });
   }
   static void say_why(const Error& error) {
     log::info("kernel_starts_cold", {{"why", error.message}});

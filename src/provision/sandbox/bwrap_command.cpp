@@ -25,15 +25,22 @@ class Options {
 
 std::vector<std::string> bwrap_options(const SandboxPlan& plan) {
   Options options;
-  const std::string uid = std::to_string(kSandboxUid);
-  options.add("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts",
-              "--unshare-cgroup-try");
+  options.add("--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "kernel");
   if (!plan.host_network) options.add("--unshare-net");
-  if (plan.disable_userns) options.add("--disable-userns");
-  options.add("--uid", uid, "--gid", uid, "--hostname", "kernel");
+  const bool is_kernel = plan.forks == SandboxPlan::Forks::none;
+  if (is_kernel) {
+    const std::string uid = std::to_string(kSandboxUid);
+    options.add("--unshare-user", "--unshare-pid", "--uid", uid, "--gid", uid);
+    if (plan.disable_userns) options.add("--disable-userns");
+  }
   // Without a session of its own, it could type into the gateway's terminal (TIOCSTI).
   options.add("--new-session", "--die-with-parent", "--cap-drop", "ALL");
-  options.add("--seccomp", std::to_string(plan.seccomp_descriptor));
+  if (plan.forks == SandboxPlan::Forks::for_other_users) {
+    options.add("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID");
+  }
+  if (plan.seccomp_descriptor >= 0) {
+    options.add("--seccomp", std::to_string(plan.seccomp_descriptor));
+  }
 
   for (const std::string& each : plan.system_directories) options.add("--ro-bind", each, each);
   for (const auto& [target, path] : plan.system_links) options.add("--symlink", target, path);
@@ -42,7 +49,12 @@ std::vector<std::string> bwrap_options(const SandboxPlan& plan) {
   for (const SandboxFile& file : plan.files) {
     options.add("--ro-bind-data", std::to_string(file.descriptor), file.target);
   }
-  options.add("--proc", "/proc", "--dev", "/dev");
+  if (is_kernel) {
+    options.add("--proc", "/proc");
+  } else {  // of a pid namespace that is not its own no other can be mounted
+    options.add("--ro-bind", "/proc", "/proc");
+  }
+  options.add("--dev", "/dev");
   // bubblewrap gives it the half of the memory otherwise, and lets it be written to.
   options.add("--size", std::to_string(kSharedMemoryBytes), "--perms", "1777", "--tmpfs",
               "/dev/shm", "--remount-ro", "/dev");

@@ -25,6 +25,14 @@ struct SandboxFile {
 
 /// Everything that makes one sandbox.
 struct SandboxPlan {
+  /// What is in it.
+  enum class Forks {
+    none,              ///< A kernel.
+    for_its_own_user,  ///< A fork server, which is root of a user namespace already.
+    for_other_users,   ///< The same, whose forks become others of that namespace.
+  };
+
+  Forks forks = Forks::none;
   /// Of the system: (what it points to, its path), and paths that look the same inside.
   std::vector<std::pair<std::string, std::string>> system_links;
   std::vector<std::string> system_directories;

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -17,7 +16,6 @@
 
 #include "base/log.hpp"
 #include "io/process_tree.hpp"
-#include "provision/sandbox/program_files.hpp"
 #include "provision/sandbox/work_dir_access.hpp"
 
 namespace perijove {
@@ -26,38 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kPrlimit[] = "/usr/bin/prlimit";
-constexpr int kFirstDescriptor = 3;
-
-// Of /etc what programs and interpreters read to start; no names of users, no keys, no hosts.
-const std::vector<std::string> kSystemFiles = {"/etc/alternatives",
-                                               "/etc/ld.so.cache",
-                                               "/etc/ld.so.conf",
-                                               "/etc/ld.so.conf.d",
-                                               "/etc/localtime",
-                                               "/etc/timezone",
-                                               "/etc/ssl/certs",
-                                               "/etc/ssl/openssl.cnf",
-                                               "/etc/ca-certificates",
-                                               "/etc/mime.types",
-                                               "/etc/fonts",
-                                               "/etc/matplotlibrc",
-                                               "/etc/R",
-                                               "/etc/ipython",
-                                               "/etc/jupyter",
-                                               "/etc/python3",
-                                               "/etc/python3.9",
-                                               "/etc/python3.10",
-                                               "/etc/python3.11",
-                                               "/etc/python3.12",
-                                               "/etc/python3.13",
-                                               "/etc/python3.14",
-                                               "/etc/terminfo",
-                                               "/etc/inputrc",
-                                               "/etc/bash.bashrc",
-                                               "/etc/magic",
-                                               "/etc/ImageMagick-6"};
-const std::vector<std::string> kNetworkFiles = {"/etc/resolv.conf", "/etc/hosts", "/etc/services",
-                                                "/etc/protocols"};
 
 // What a process was ended by, from a descriptor of it, after it was reaped: Linux 6.15 and later
 // (include/uapi/linux/pidfd.h, which C libraries of today do not have).
@@ -102,6 +68,7 @@ Error cannot(const std::string& what) {
 
 // The last process inside holds cgroup and user, and is gone a moment after the one outside.
 SandboxHousing::~SandboxHousing() {
+  fork_.reset();
   constexpr int kMomentMs = 2'000;
   if (init_ && !has_ended(init_, kMomentMs)) {
     log::warning("sandbox_outlives_its_kernel", {{"pid", std::to_string(init_pid_)}});
@@ -141,33 +108,105 @@ Result<SpawnRequest> SandboxHousing::prepare(const LaunchRequest& request,
   if (!program) return program.error();
   argv.front() = *program;
 
-  spawn_.env = {{"PATH", "/usr/bin:/bin"}};
-  spawn_.work_dir = "/";
-  plan_.env = sandbox_environment(request.env);
-  plan_.work_dir = request.work_dir;
-  plan_.tmp_bytes = wanted_.tmp_bytes;
-  plan_.host_network = wanted_.host_network;
-  plan_.disable_userns = machine_.knows_disable_userns;
+  spec_ = request.spec;
+  env_ = sandbox_environment(request.env);
+  draft_.plan.work_dir = request.work_dir;
+  draft_.plan.tmp_bytes = wanted_.tmp_bytes;
+  draft_.plan.host_network = wanted_.host_network;
   if (auto entered = enter_work_dir(request.work_dir); !entered) return entered.error();
   if (auto given = give_to_kernel(directory, connection_file); !given) return given.error();
   if (auto added = add_mounts(request.isolation.mounts); !added) return added.error();
-  add_program_files(argv, request, directory);
-  if (auto added = add_system(); !added) return added.error();
-  auto command = hold_limits(request, std::move(argv));
-  if (!command) return command.error();
-
-  std::string options;
-  for (const std::string& each : bwrap_options(plan_)) {
-    if (each.find('\0') != each.npos) {
-      return Error{Code::invalid_argument, "a variable of the environment has a NUL in it"};
-    }
-    options += each + '\0';
+  draft_.add_program_files(argv, request.spec.resource_dir, directory);
+  if (wanted_.host_network) {
+    report_.network = "host";
+    report_.notes.emplace_back(
+        "the kernel has this machine's network: it reaches what listens on its loopback addresses, "
+        "too");
   }
-  const auto options_descriptor = add_descriptor(options);
-  if (!options_descriptor) return options_descriptor.error();
-  spawn_.argv = {machine_.bwrap, "--args", std::to_string(*options_descriptor), "--"};
-  spawn_.argv.insert(spawn_.argv.end(), command->begin(), command->end());
-  return spawn_;
+  if (auto added = draft_.add_system(); !added) return added.error();
+  if (auto added = draft_.add_filter(); !added) return added.error();
+  hold_limits(request.limits);
+  return sandbox_with(argv, env_);
+}
+
+// bubblewrap with a program that has the kernel's limits.
+Result<SpawnRequest> SandboxHousing::sandbox_with(const std::vector<std::string>& argv,
+                                                  const Environment& env) {
+  std::vector<std::string> command = argv;
+  ProcessLimits limits = limits_;
+  // Inside, where the user has no other processes; bubblewrap itself is counted outside.
+  if (limits.processes_max) {
+    const std::string count = std::to_string(*limits.processes_max);
+    command = {kPrlimit, "--nproc=" + count + ":" + count, "--"};
+    command.insert(command.end(), argv.begin(), argv.end());
+    limits.processes_max.reset();
+  }
+  auto spawn = draft_.command(command, env);
+  if (!spawn) return spawn.error();
+  spawn->limits = limits;
+  spawn->cgroups = cgroups_->directories();
+  return spawn;
+}
+
+void SandboxHousing::start(Shard& shard, const SpawnRequest& spawn,
+                           const std::string& connection_file, ChildProcess::OnOutput on_output,
+                           ChildProcess::OnExit on_exit, Started started) {
+  const auto start_cold = [this, &shard, spawn, on_output, on_exit](const Error& why) {
+    if (why.code != Code::unimplemented) {
+      log::info("kernel_starts_cold", {{"why", why.message}});
+    }
+    draft_.rewind();
+    return ChildProcess::spawn(shard, spawn, on_output, on_exit);
+  };
+  auto server = find_fork_server(shard);
+  auto order = server ? fork_order(connection_file) : server.error();
+  if (!order) {
+    started(start_cold(order.error()));
+    return;
+  }
+  order->server = *std::move(server);
+  draft_.rewind();
+  // What is called back is nothing when this object is gone: the fork goes with it.
+  fork_ = SandboxFork::begin(
+      shard, *std::move(order), on_output, on_exit,
+      [this, start_cold,
+       started = std::move(started)](Result<std::unique_ptr<ChildProcess>> forked) {
+        if (!forked) {
+          fork_.reset();
+          forked = start_cold(forked.error());
+        } else {
+          init_pid_ = fork_->init_pid();
+          init_ = open_process(init_pid_);
+          report_.notes.emplace_back(
+              "the kernel is a fork of a process that others are forked from: their memory is laid "
+              "out alike");
+        }
+        started(std::move(forked));
+      });
+}
+
+Result<std::shared_ptr<ForkServer>> SandboxHousing::find_fork_server(Shard& shard) {
+  if (!fork_servers_.has_one_for(spec_)) return Error{Code::unimplemented, "there is none"};
+  if (wanted_.host_network) return Error{Code::unavailable, "a fork server has no network"};
+  // An affinity is set before a program runs; a fork server has its own.
+  if (limits_.processors_max) return Error{Code::unavailable, "it cannot limit processors"};
+  return fork_servers_.find(shard, spec_, env_);
+}
+
+// A program that does nothing holds the sandbox until the fork is in it, and as long as that lives.
+Result<SandboxFork::Order> SandboxHousing::fork_order(const std::string& connection_file) {
+  SandboxFork::Order order;
+  const auto user_namespace = fork_servers_.user_namespace();
+  if (!user_namespace) return user_namespace.error();
+  auto holder = sandbox_with(SandboxFork::holder(), {});
+  if (!holder) return holder.error();
+  order.holder = *std::move(holder);
+  order.holder.user_namespace = *user_namespace;
+  order.kernel = {connection_file, draft_.plan.work_dir, env_, limits_};
+  order.kernel.env["PWD"] = draft_.plan.work_dir;  // as bubblewrap does
+  order.filter.reset(fcntl(draft_.filter(), F_DUPFD_CLOEXEC, 0));
+  if (user_) order.uid = user_->uid;
+  return order;
 }
 
 Result<void> SandboxHousing::enter_work_dir(const std::string& path) {
@@ -185,11 +224,11 @@ Result<void> SandboxHousing::enter_work_dir(const std::string& path) {
     auto lease = pool.lease(opened, before);
     if (!lease) return lease.error();
     user_ = std::move(*lease);
-    spawn_.identity = ProcessIdentity{.uid = user_->uid, .gid = user_->uid};
+    draft_.identity = ProcessIdentity{.uid = user_->uid, .gid = user_->uid};
     const auto is_stale = [&pool](uid_t uid) { return pool.contains(uid) && pool.is_free(uid); };
     if (auto granted = grant_access(opened, real, user_->uid, is_stale); !granted) return granted;
   }
-  add_bind(std::move(opened), real, path, false);
+  draft_.add_bind(std::move(opened), real, path, false);
   return {};
 }
 
@@ -201,7 +240,7 @@ Result<void> SandboxHousing::give_to_kernel(const std::string& directory,
                 lchown(directory.c_str(), user_->uid, user_->uid) != 0)) {
     return cannot("give " + directory + " to the kernel's user");
   }
-  add_bind(std::move(opened), directory, directory, false);
+  draft_.add_bind(std::move(opened), directory, directory, false);
   return {};
 }
 
@@ -218,115 +257,34 @@ Result<void> SandboxHousing::add_mounts(const std::vector<Mount>& mounts) {
       auto granted = grant_access(*source, mount.source, user_->uid, is_stale);
       if (!granted) return granted;
     }
-    add_bind(std::move(*source), mount.source, mount.target, mount.read_only);
+    draft_.add_bind(std::move(*source), mount.source, mount.target, mount.read_only);
   }
   return {};
 }
 
-void SandboxHousing::add_program_files(const std::vector<std::string>& argv,
-                                       const LaunchRequest& request, const std::string& directory) {
-  std::vector<std::string> already_there = machine_.system_directories;
-  for (const auto& [ignored, path] : machine_.system_links) already_there.push_back(path);
-  already_there.push_back(directory);
-  for (const SandboxBind& bind : plan_.binds) already_there.push_back(bind.target);
-  for (const std::string& path : program_files(argv.front(), argv, request.spec.resource_dir,
-                                               machine_.policy, already_there)) {
-    FileDescriptor opened(open(path.c_str(), O_PATH | O_CLOEXEC));
-    if (opened) add_bind(std::move(opened), path, path, true);
-  }
-}
+void SandboxHousing::hold_limits(const ProcessLimits& wanted) {
+  limits_ = wanted;
+  if (!limits_.processes_max) limits_.processes_max = machine_.options.processes_max;
+  if (!limits_.open_files_max) limits_.open_files_max = machine_.options.open_files_max;
+  if (!limits_.memory_bytes_max) report_.notes.emplace_back("memory is not limited");
+  cpu_time_limited_ = limits_.cpu_time_max.has_value();
 
-Result<void> SandboxHousing::add_system() {
-  plan_.system_links = machine_.system_links;
-  plan_.system_directories = machine_.system_directories;
-  plan_.system_files = kSystemFiles;
-  const std::string id = std::to_string(kSandboxUid);
-  std::vector<std::pair<std::string, std::string>> texts = {
-      {"/etc/passwd", "root:x:0:0:root:/root:/usr/sbin/nologin\nkernel:x:" + id + ":" + id +
-                          ":kernel:" + kSandboxHome + ":/bin/sh\n"},
-      {"/etc/group", "root:x:0:\nkernel:x:" + id + ":\n"},
-      {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"}};
-  if (wanted_.host_network) {
-    report_.network = "host";
-    report_.notes.emplace_back(
-        "the kernel has this machine's network: it reaches what listens on its loopback addresses, "
-        "too");
-    plan_.system_files.insert(plan_.system_files.end(), kNetworkFiles.begin(), kNetworkFiles.end());
-  } else {
-    texts.emplace_back("/etc/hosts", "127.0.0.1 localhost kernel\n::1 localhost\n");
-  }
-  for (const auto& [path, text] : texts) {
-    const auto descriptor = add_descriptor(text);
-    if (!descriptor) return descriptor.error();
-    plan_.files.push_back({*descriptor, path});
-  }
-  if (!machine_.filter) return machine_.filter.error();
-  const auto filter = add_descriptor(*machine_.filter);
-  if (!filter) return filter.error();
-  plan_.seccomp_descriptor = *filter;
-  return {};
-}
-
-Result<std::vector<std::string>> SandboxHousing::hold_limits(const LaunchRequest& request,
-                                                             std::vector<std::string> argv) {
-  ProcessLimits limits = request.limits;
-  if (!limits.processes_max) limits.processes_max = machine_.options.processes_max;
-  if (!limits.open_files_max) limits.open_files_max = machine_.options.open_files_max;
-  if (!limits.memory_bytes_max) report_.notes.emplace_back("memory is not limited");
-  cpu_time_limited_ = limits.cpu_time_max.has_value();
-
-  cgroups_ = KernelCgroups::make(machine_.cgroups, limits, report_);
-  spawn_.cgroups = cgroups_->directories();
-  if (limits.memory_bytes_max) {
+  cgroups_ = KernelCgroups::make(machine_.cgroups, limits_, report_);
+  if (limits_.memory_bytes_max) {
     report_.notes.emplace_back(
         "memory is limited for each process, not for all of a kernel together: no cgroup can be "
         "made here");
   }
-  // Inside, where the user has no other processes; bubblewrap itself is counted outside.
-  if (limits.processes_max) {
-    const std::string count = std::to_string(*limits.processes_max);
-    std::vector<std::string> limited = {kPrlimit, "--nproc=" + count + ":" + count, "--"};
-    limited.insert(limited.end(), argv.begin(), argv.end());
-    argv = std::move(limited);
-  }
-  report_process_limits(limits, report_);
-  limits.processes_max.reset();
-  spawn_.limits = limits;
+  report_process_limits(limits_, report_);
   report_.limits.push_back({"tmp_size", wanted_.tmp_bytes, "bytes", "tmpfs"});
   report_.notes.emplace_back("what the kernel writes to its work directory is not limited");
   report_.notes.emplace_back("the kernel shares this machine's Linux kernel");
-  return argv;
-}
-
-// A gateway that is root may pass directories that the kernel's user may not: what is in them is
-// staged. A user's own are reached by their names.
-void SandboxHousing::add_bind(FileDescriptor source, const std::string& path,
-                              const std::string& target, bool read_only) {
-  std::string reached = path;
-  if (spawn_.identity) {
-    const std::string name = std::to_string(spawn_.identity->mounts.size());
-    spawn_.identity->mounts.push_back({source.get(), name});
-    reached = kStageDirectory + ("/" + name);
-    files_.push_back(std::move(source));
-  }
-  plan_.binds.push_back({std::move(reached), target, read_only});
-}
-
-Result<int> SandboxHousing::add_descriptor(const std::string& text) {
-  FileDescriptor file(memfd_create("perijove-sandbox", MFD_CLOEXEC));
-  if (!file || write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
-      lseek(file.get(), 0, SEEK_SET) != 0) {
-    return cannot("find memory for a sandbox");
-  }
-  spawn_.descriptors.push_back(file.get());
-  files_.push_back(std::move(file));
-  return kFirstDescriptor + static_cast<int>(spawn_.descriptors.size()) - 1;
 }
 
 // The process that was started, which waits outside; its child, the first inside; the kernel.
 void SandboxHousing::look(const ChildProcess& process) {
-  files_.clear();
-  if (kernel_ || process.exit_status()) return;
+  draft_.close();
+  if (fork_ || kernel_ || process.exit_status()) return;
   if (!init_) {
     const auto children = children_of(process.pid());
     if (children.empty()) return;
@@ -342,6 +300,10 @@ void SandboxHousing::look(const ChildProcess& process) {
 }
 
 void SandboxHousing::signal(ChildProcess& process, int number) {
+  if (fork_) {
+    process.signal_group(number);
+    return;
+  }
   const pid_t group = kernel_ && !has_ended(kernel_) ? getpgid(kernel_pid_) : -1;
   if (group > 1 && group != getpgid(0)) {
     ::kill(-group, number);
@@ -356,13 +318,16 @@ ProcessExit SandboxHousing::end_of_kernel(const ProcessExit& exit) {
   std::optional<std::uint64_t> oom_kills;
   if (cgroups_) oom_kills = cgroups_->oom_kills();
   const bool ran_out = oom_kills && *oom_kills > 0;
-  ProcessExit end = end_of(kernel_).value_or(exit);
-  constexpr int kSignalBase = 128;
-  if (end.code == kSignalBase + SIGKILL && ran_out) {
-    end = ProcessExit::killed_by(SIGKILL);
-  }
-  if (end.code == kSignalBase + SIGXCPU && cpu_time_limited_) {
-    end = ProcessExit::killed_by(SIGXCPU);
+  ProcessExit end = exit;
+  if (!fork_) {  // bubblewrap's
+    constexpr int kSignalBase = 128;
+    end = end_of(kernel_).value_or(exit);
+    if (end.code == kSignalBase + SIGKILL && ran_out) {
+      end = ProcessExit::killed_by(SIGKILL);
+    }
+    if (end.code == kSignalBase + SIGXCPU && cpu_time_limited_) {
+      end = ProcessExit::killed_by(SIGXCPU);
+    }
   }
   end.out_of_memory.reset();
   if (end.signal == SIGKILL && oom_kills) end.out_of_memory = ran_out;

@@ -62,7 +62,9 @@ std::string describe_cgroups(const std::vector<CgroupPlace>& places) {
 class SandboxProvisioner final : public Provisioner {
  public:
   SandboxProvisioner(RuntimeDir& runtime_dir, SandboxOptions options)
-      : runtime_dir_(runtime_dir), machine_(runtime_dir, std::move(options)) {}
+      : runtime_dir_(runtime_dir),
+        machine_(runtime_dir, std::move(options)),
+        fork_servers_(machine_, runtime_dir, machine_.options.fork_servers) {}
 
   std::string_view kind() const override { return "sandbox"; }
 
@@ -80,7 +82,7 @@ class SandboxProvisioner final : public Provisioner {
   std::unique_ptr<LaunchedKernel> launch(Shard& shard, LaunchRequest request,
                                          LaunchEvents events) override {
     return launch_process_kernel(shard, runtime_dir_, request, std::move(events),
-                                 std::make_unique<SandboxHousing>(machine_));
+                                 std::make_unique<SandboxHousing>(machine_, fork_servers_));
   }
 
  private:
@@ -95,6 +97,7 @@ class SandboxProvisioner final : public Provisioner {
 
   RuntimeDir& runtime_dir_;
   SandboxMachine machine_;
+  SandboxForkServers fork_servers_;
   std::set<std::shared_ptr<Probe>> probes_;  // under way
 };
 

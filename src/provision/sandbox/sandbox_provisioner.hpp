@@ -22,6 +22,8 @@ struct SandboxOptions {
   /// What a kernel may have when nobody says more exactly, so that a fork bomb ends somewhere.
   std::uint64_t processes_max = 512;
   std::uint64_t open_files_max = 4'096;
+  /// As for make_local_provisioner(): kernels may be forks (sandbox_fork_servers.hpp).
+  bool fork_servers = false;
 };
 
 /// Kernels under bubblewrap: isolation `sandbox`. No daemon, no root, no image: a kernel sees this
@@ -40,6 +42,9 @@ struct SandboxOptions {
 /// control list (work_dir_access.hpp): files of the gateway and of the kernel are so writable by
 /// both, nobody else gains anything, and no file changes its owner. Otherwise kernels run as the
 /// gateway's user, who inside can reach nothing but the above.
+///
+/// A kernel that is a fork has all of that as well; bubblewrap makes its sandbox, and what it would
+/// do to a program last, the fork does to itself first (kernels/python/confinement.hpp).
 ///
 /// IsolationRequest: `network` is none (a loopback of its own) or host; `options` as in
 /// sandbox_request.hpp; mounts as in mount_policy.hpp.

@@ -167,11 +167,32 @@ TEST(BwrapOptionsTest, EverythingIsItsOwn) {
   }
   position(options, {"--cap-drop", "ALL"});
   position(options, {"--seccomp", "4"});
-  position(options, {"--uid", "1000", "--gid", "1000", "--hostname", "kernel"});
+  position(options, {"--uid", "1000", "--gid", "1000"});
+  position(options, {"--hostname", "kernel"});
   position(options, {"--ro-bind", "/usr", "/usr"});
   position(options, {"--symlink", "usr/bin", "/bin"});
   position(options, {"--ro-bind-data", "5", "/etc/passwd"});
   position(options, {"--setenv", "X", "a b"});
+}
+
+// It is root of a user namespace already, and goes into the pid namespaces of others.
+TEST(BwrapOptionsTest, AForkServerHasNeitherUsersNorProcessesOfItsOwn) {
+  SandboxPlan server = plan();
+  server.seccomp_descriptor = -1;
+  server.forks = SandboxPlan::Forks::for_its_own_user;
+  auto options = bwrap_options(server);
+  for (const char* each : {"--unshare-user", "--unshare-pid", "--disable-userns", "--uid",
+                           "--seccomp", "--cap-add", "--proc"}) {
+    EXPECT_THAT(options, Not(Contains(each)));
+  }
+  for (const char* each : {"--unshare-net", "--unshare-ipc", "--die-with-parent", "--clearenv"}) {
+    EXPECT_THAT(options, Contains(each));
+  }
+  position(options, {"--cap-drop", "ALL"});
+  position(options, {"--ro-bind", "/proc", "/proc"});
+  server.forks = SandboxPlan::Forks::for_other_users;
+  options = bwrap_options(server);
+  position(options, {"--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"});
 }
 
 TEST(BwrapOptionsTest, LaterMountsLieOnEarlierOnes) {

@@ -1,8 +1,10 @@
-#include "provision/local/fork_server.hpp"
+#include "provision/fork_server.hpp"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/post.hpp>
 #include <cerrno>
@@ -23,6 +25,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kPacketBytesMax = std::size_t{1} << 20;
+constexpr std::size_t kDescriptorsMax = 32;
+constexpr char kNoAnswer[] = "it did not answer";
 
 // Read once, when a program or one of its libraries starts: a fork has those of its server.
 const std::vector<std::string> kReadAtStart = {
@@ -37,19 +41,38 @@ std::int64_t change_time(const std::string& path) {
   return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
 }
 
+// As start_process() sets them: one that is higher than ours cannot be had.
 json limits_of(const ProcessLimits& limits) {
   json given = json::object();
-  if (limits.memory_bytes_max) given["data_bytes"] = *limits.memory_bytes_max;
-  if (limits.cpu_time_max) given["cpu_seconds"] = limits.cpu_time_max->count();
-  if (limits.file_bytes_max) given["file_bytes"] = *limits.file_bytes_max;
-  if (limits.open_files_max) given["open_files"] = *limits.open_files_max;
-  if (limits.processes_max) given["processes"] = *limits.processes_max;
+  const auto add = [&given](const char* name, int resource, std::optional<std::uint64_t> most) {
+    rlimit ours{};
+    if (!most || getrlimit(static_cast<__rlimit_resource>(resource), &ours) != 0) return;
+    given[name] = std::min<std::uint64_t>(*most, ours.rlim_max);
+  };
+  add("data_bytes", RLIMIT_DATA, limits.memory_bytes_max);
+  if (limits.cpu_time_max) {
+    add("cpu_seconds", RLIMIT_CPU, static_cast<std::uint64_t>(limits.cpu_time_max->count()));
+  }
+  add("file_bytes", RLIMIT_FSIZE, limits.file_bytes_max);
+  add("open_files", RLIMIT_NOFILE, limits.open_files_max);
+  add("processes", RLIMIT_NPROC, limits.processes_max);
   return given;
+}
+
+// What goes along with a request: standard output and error, then what its sandbox is made of.
+std::vector<int> descriptors_of(const ForkRequest& request, int output) {
+  std::vector<int> all = {output, output};
+  if (request.sandbox == nullptr) return all;
+  for (const FileDescriptor& each : request.sandbox->cgroups) all.push_back(each.get());
+  for (const FileDescriptor& each : request.sandbox->namespaces) all.push_back(each.get());
+  all.push_back(request.sandbox->filter.get());
+  return all;
 }
 
 }  // namespace
 
-ForkServer::ForkServer(Shard& shard) : shard_(shard), socket_(shard.loop()) {}
+ForkServer::ForkServer(Shard& shard)
+    : shard_(shard), socket_(shard.loop()), patience_(shard.loop()) {}
 
 ForkServer::~ForkServer() = default;
 
@@ -68,7 +91,7 @@ Result<void> ForkServer::spawn(SpawnRequest command) {
   }
   socket_.assign(ends[0]);
   const FileDescriptor theirs(ends[1]);
-  command.descriptors = {theirs.get()};
+  command.descriptors.insert(command.descriptors.begin(), theirs.get());
   const std::weak_ptr<ForkServer> weak = weak_from_this();
   auto process = ChildProcess::spawn(
       shard_, command,
@@ -80,8 +103,22 @@ Result<void> ForkServer::spawn(SpawnRequest command) {
       });
   if (!process) return process.error();
   process_ = *std::move(process);
+  expect_within(limits::kForkServerStartMax, "it was not ready");
   wait();
   return {};
+}
+
+// From now on; what was expected before is forgotten.
+void ForkServer::expect_within(Duration time, const char* otherwise) {
+  patience_.expires_after(time);
+  patience_.async_wait(
+      [weak = weak_from_this(), time, otherwise](const boost::system::error_code& error) {
+        const auto self = weak.lock();
+        if (error || !self) return;
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time).count();
+        self->process_->kill_all();
+        self->fail(otherwise + (" within " + std::to_string(seconds)) + " s");
+      });
 }
 
 void ForkServer::wait() {
@@ -125,6 +162,11 @@ void ForkServer::receive(std::string_view packet) {
   if (found == pending_.end()) return;
   Pending pending = std::move(found->second);
   pending_.erase(found);
+  if (pending_.empty()) {
+    patience_.cancel();
+  } else {
+    expect_within(limits::kForkAnswerMax, kNoAnswer);
+  }
   const auto pid = read->find("pid");
   if (pid == read->end() || !pid->is_number_integer() || pid->get<std::int64_t>() <= 1) {
     const std::string why = json_text(*read, "error");
@@ -140,8 +182,11 @@ void ForkServer::became_ready(const json& packet) {
   for (const json& path : packet.value("paths", json::array())) {
     if (path.is_string()) paths_[path.get<std::string>()] = change_time(path.get<std::string>());
   }
+  patience_.cancel();
   ready_ = true;
-  log::info("fork_server_ready", {{"pid", std::to_string(process_->pid())},
+  was_ready_ = true;
+  // Its own word: in a sandbox it is not the process that was started.
+  log::info("fork_server_ready", {{"pid", dump_json(packet.value("pid", json()))},
                                   {"preloaded", dump_json(packet.value("preloaded", json()))}});
 }
 
@@ -156,6 +201,7 @@ void ForkServer::fail(const std::string& why) {
   if (!failure_.empty()) return;
   failure_ = why;
   ready_ = false;
+  patience_.cancel();
   boost::system::error_code ignored;
   socket_.close(ignored);
   log::warning("fork_server_failed", {{"why", why}});
@@ -165,28 +211,35 @@ void ForkServer::fail(const std::string& why) {
 }
 
 Result<void> ForkServer::send(const ForkRequest& request, std::uint64_t id, int output) {
-  const std::string packet = dump_json({{"id", id},
-                                        {"connection_file", request.connection_file},
-                                        {"cwd", request.work_dir},
-                                        {"env", request.env},
-                                        {"limits", limits_of(request.limits)},
-                                        {"orphan", true}});
+  json fields = {
+      {"id", id},           {"connection_file", request.connection_file}, {"cwd", request.work_dir},
+      {"env", request.env}, {"limits", limits_of(request.limits)},        {"orphan", true}};
+  if (request.sandbox != nullptr) {
+    json& sandbox = fields["sandbox"];
+    sandbox = {{"cgroups", request.sandbox->cgroups.size()}};
+    if (request.sandbox->uid) sandbox["uid"] = *request.sandbox->uid;
+  }
+  const std::string packet = dump_json(fields);
   if (packet.size() > kPacketBytesMax) {
     return Error{Code::resource_exhausted, "its environment is longer than 1 MiB"};
   }
   iovec bytes{const_cast<char*>(packet.data()), packet.size()};
-  const std::array<int, 2> descriptors = {output, output};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptors)> ancillary{};
+  const std::vector<int> descriptors = descriptors_of(request, output);
+  if (descriptors.size() > kDescriptorsMax) {
+    return Error{Code::resource_exhausted, "its sandbox has too many parts"};
+  }
+  const std::size_t descriptor_bytes = descriptors.size() * sizeof descriptors[0];
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kDescriptorsMax * sizeof(int))> ancillary{};
   msghdr message{};
   message.msg_iov = &bytes;
   message.msg_iovlen = 1;
   message.msg_control = ancillary.data();
-  message.msg_controllen = ancillary.size();
+  message.msg_controllen = CMSG_SPACE(descriptor_bytes);
   cmsghdr* const header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof descriptors);
-  std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof descriptors);
+  header->cmsg_len = CMSG_LEN(descriptor_bytes);
+  std::memcpy(CMSG_DATA(header), descriptors.data(), descriptor_bytes);
   ssize_t sent = 0;
   do {
     sent = sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -211,18 +264,20 @@ void ForkServer::start_kernel(const ForkRequest& request, ChildProcess::OnOutput
     return;
   }
   ForkRequest marked = request;
-  add_variable(marked.env, adoption->marker());
+  // In a sandbox all that a kernel has started ends with that, and marks are nobody's business.
+  if (request.sandbox == nullptr) add_variable(marked.env, adoption->marker());
   const std::uint64_t id = next_id_++;
   if (const auto sent = send(marked, id, adoption->output()); !sent) {
     refuse(sent.error());
     return;
   }
+  if (pending_.empty()) expect_within(limits::kForkAnswerMax, kNoAnswer);
   pending_.emplace(id, Pending{*std::move(adoption), std::move(on_output), std::move(on_exit),
                                std::move(started)});
 }
 
-Result<std::shared_ptr<ForkServer>> ForkServers::find(Shard& shard, const Kernelspec& spec,
-                                                      const Environment& env) {
+Result<std::shared_ptr<ForkServer>> ForkServers::find(const Kernelspec& spec,
+                                                      const Environment& env, const Start& start) {
   Kernelspec server = spec;
   server.argv = kernelspec_command(spec, "fork_server");
   if (server.argv.empty()) {
@@ -235,25 +290,48 @@ Result<std::shared_ptr<ForkServer>> ForkServers::find(Shard& shard, const Kernel
   for (const auto& [name, value] : env) {
     if (matches_name_pattern(name, kReadAtStart)) command.env[name] = value;
   }
+  const TimePoint now = now_();
+  // Kernels that a server has forked go on without it.
+  for (auto& [key, entry] : servers_) {
+    if (entry.server == nullptr || entry.server->failure().empty()) continue;
+    entry.failure = entry.server->failure();
+    entry.retry_at = entry.server->was_ready() ? now : now + limits::kForkServerRetry;
+    entry.server = nullptr;
+  }
   const std::string key = dump_json({command.argv, command.env});
   auto found = servers_.find(key);
-  if (found != servers_.end() && (!found->second->failure().empty() || found->second->outdated())) {
-    // Kernels that it has forked go on; the next finds a new one.
-    const std::string why = found->second->failure();
+  if (found != servers_.end() && found->second.server == nullptr) {
+    const std::string why = found->second.failure;
+    if (found->second.retry_at <= now) servers_.erase(found);
+    return Error{Code::unavailable, why};
+  }
+  if (found != servers_.end() && found->second.server->outdated()) {
     servers_.erase(found);
     found = servers_.end();
-    if (!why.empty()) return Error{Code::unavailable, why};
   }
   if (found == servers_.end()) {
+    std::erase_if(servers_, [now](const auto& each) {
+      return each.second.server == nullptr && each.second.retry_at <= now;
+    });
     if (servers_.size() >= limits::kForkServersMax) {
       return Error{Code::unavailable,
                    "there are " + std::to_string(servers_.size()) + " fork servers already"};
     }
-    found = servers_.emplace(key, ForkServer::start(shard, std::move(command))).first;
+    auto started = start(std::move(command));
+    Entry entry;
+    if (started) {
+      entry.server = *std::move(started);
+    } else {
+      entry.failure = started.error().message;
+      entry.retry_at = now + limits::kForkServerRetry;
+    }
+    found = servers_.emplace(key, std::move(entry)).first;
   }
-  const ForkServer& chosen = *found->second;
-  if (chosen.ready()) return found->second;
-  return Error{Code::unavailable, chosen.failure().empty() ? "it is starting" : chosen.failure()};
+  const Entry& chosen = found->second;
+  if (chosen.server == nullptr) return Error{Code::unavailable, chosen.failure};
+  if (chosen.server->ready()) return chosen.server;
+  const std::string& failure = chosen.server->failure();
+  return Error{Code::unavailable, failure.empty() ? "it is starting" : failure};
 }
 
 }  // namespace perijove
