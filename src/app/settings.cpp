@@ -331,7 +331,8 @@ std::vector<Setting> make_settings() {
       kernel_transport(),
       toggle(
           "fork-servers", [](O & o) -> auto& { return o.gateway.fork_servers; },
-          "Start kernels without isolation as a fork of a process that has imported what they need, "
+          "Start kernels without isolation as a fork of a process that has imported what they "
+          "need, "
           "in milliseconds, where their kernelspec has such a fork server."),
       number(
           "restart-limit", "restarts per minute", 1'000, [](O & o) -> auto& {
@@ -350,8 +351,7 @@ std::vector<Setting> make_settings() {
           "cull-busy", [](O & o) -> auto& { return o.gateway.registry.kernel.cull.busy; },
           "Also while code runs: counted from the kernel's last sign of life."),
       text(
-          "isolation", "kind",
-          [](O & o) -> auto& { return o.gateway.isolation.default_kind; },
+          "isolation", "kind", [](O & o) -> auto& { return o.gateway.isolation.default_kind; },
           "What keeps kernels from this machine unless a session asks for more: none, sandbox or "
           "docker. With another than none, clients cannot ask for less."),
       list(
@@ -383,6 +383,14 @@ std::vector<Setting> make_settings() {
           [](O & o) -> auto& { return o.sessions.defaults.output.budget.chars_max; },
           "Longest text of stdout, of stderr and of both together in a result of /v1, unless "
           "session or request say otherwise; more is cut in the middle, and kept on disk."),
+      text(
+          "state-dir", "directory", [](O & o) -> auto& { return o.sessions.checkpoints.state_dir; },
+          "Where checkpoints of /v1 sessions are kept, out of reach of isolated kernels. Absent: "
+          "$XDG_STATE_HOME/perijove or ~/.local/state/perijove."),
+      bytes(
+          "checkpoint-bytes", [](O & o) -> auto& { return o.sessions.checkpoints.bytes_max; },
+          "What the checkpoints of one session may take on disk together; beyond it none is taken, "
+          "and the answer is 429."),
       bytes(
           "max-body-size", [](O & o) -> auto& { return o.body_bytes_max; },
           "Longest body of a request; longer: 413."),
