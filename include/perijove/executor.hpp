@@ -93,6 +93,11 @@ struct ExecutorOptions {
   /// Base of a directory with sockets and connection files, short and this user's own; empty:
   /// $XDG_RUNTIME_DIR/perijove or /tmp/perijove-UID.
   std::string runtime_dir = {};
+  /// Where checkpoints are; empty: $XDG_STATE_HOME/perijove or ~/.local/state/perijove. Not below
+  /// `work_dir`.
+  std::string state_dir = {};
+  /// What they may take on disk together.
+  std::uint64_t checkpoint_bytes_max = std::uint64_t{8} << 30;
   /// How kernels are kept apart from this process's user: `none`, `sandbox`, `docker`, as far as
   /// built in; empty: none. Options of that kind are for the gateway's REST sessions only.
   std::string isolation = {};
@@ -169,6 +174,38 @@ struct Installed {
   std::string log_tail;             ///< The end of what pip said, when something failed.
 };
 
+/// Something that a checkpoint, or its restoration, is without.
+struct NotSaved {
+  std::string name;  ///< Of a variable, `language: name` for other languages than the executor's.
+  std::string reason;
+};
+
+/// Files and variables of an executor at one moment, on disk.
+struct CheckpointInfo {
+  std::string id;
+  std::string label;
+  bool keep = false;
+  std::string created;  ///< UTC, ISO 8601.
+  std::string method;   ///< `namespace+files`; `files` when no variables are in it.
+  std::uint64_t bytes = 0;
+  std::chrono::milliseconds duration{};
+  std::vector<std::string> saved;  ///< Names of the executor's own language.
+  std::vector<NotSaved> skipped;
+};
+
+/// What Executor::checkpoint() is told.
+struct CheckpointOptions {
+  std::string label = {};
+  /// Stays when the executor ends, for another one that has the same `state_dir`.
+  bool keep = false;
+};
+
+/// What came of Executor::restore().
+struct Restored {
+  std::vector<std::string> names;
+  std::vector<NotSaved> failed;
+};
+
 /// Runs code in kernels that keep their state between calls: variables, imports, files.
 ///
 /// One kernel runs per language; that of ExecutorOptions::kernel_name from the start. All kernels
@@ -237,6 +274,23 @@ class PERIJOVE_API Executor {
   /// failed_precondition. Packages that pip refuses are no error: Installed::failed.
   Result<Installed> install(const std::vector<std::string>& packages,
                             std::chrono::milliseconds timeout = std::chrono::minutes(10));
+
+  // Checkpoints: between calls of execute() only (aborted while one runs or waits). Variables of
+  // Python, bash and JavaScript are carried as far as they can be, and what cannot be is named.
+
+  /// Saves files and variables as they are now; the executor goes on. Errors: resource_exhausted
+  /// (32 checkpoints, `checkpoint_bytes_max`, a full disk), failed_precondition (`state_dir` is in
+  /// the work directory; the executor has ended), unavailable, deadline_exceeded,
+  /// permission_denied.
+  Result<CheckpointInfo> checkpoint(const CheckpointOptions& options = {});
+  /// Those of this executor, and all that are kept.
+  Result<std::vector<CheckpointInfo>> checkpoints();
+  /// Puts a checkpoint's files and variables in the place of those that are there: kernels start
+  /// anew, files that it does not have are gone. Errors say in which condition the executor is:
+  /// not_found, failed_precondition (it is of another language), data_loss, unavailable ...
+  Result<Restored> restore(std::string_view checkpoint_id);
+  /// not_found.
+  Result<void> remove_checkpoint(std::string_view checkpoint_id);
 
   /// The absolute path of the work directory.
   const std::string& work_dir() const;

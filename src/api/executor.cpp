@@ -104,6 +104,31 @@ Variable read_variable(std::string name, const json& told) {
           .json = told.contains("value") ? dump_json(told["value"]) : std::string()};
 }
 
+void add_names(std::vector<NotSaved>& into, const std::vector<NotCarried>& names,
+               const std::string& before) {
+  for (const NotCarried& each : names) into.push_back({before + each.name, each.reason});
+}
+
+CheckpointInfo info_of(const Checkpoint& checkpoint) {
+  CheckpointInfo info{.id = checkpoint.id,
+                      .label = checkpoint.label,
+                      .keep = checkpoint.keep,
+                      .created = checkpoint.created,
+                      .method = checkpoint.method(),
+                      .bytes = checkpoint.bytes(),
+                      .duration = std::chrono::duration_cast<milliseconds>(
+                          std::chrono::duration<double>(checkpoint.duration_s)),
+                      .saved = {},
+                      .skipped = {}};
+  for (const SavedNamespace& each : checkpoint.namespaces) {
+    const bool own = each.language == checkpoint.language;
+    if (own) info.saved = each.saved;
+    if (!each.problem.empty()) info.skipped.push_back({each.language, each.problem});
+    add_names(info.skipped, each.skipped, own ? "" : each.language + ": ");
+  }
+  return info;
+}
+
 }  // namespace
 
 class Executor::Impl {
@@ -155,6 +180,54 @@ class Executor::Impl {
         });
   }
 
+  Result<CheckpointInfo> checkpoint(const CheckpointOptions& options) {
+    return on_thread<Result<CheckpointInfo>>(
+        [thread = thread_.get(), options](CodeSession& session, const auto& answer) {
+          thread->checkpoints().take(
+              session.shared_from_this(), {.label = options.label, .keep = options.keep},
+              [answer](const Result<Checkpoint>& taken) {
+                answer->set_value(taken ? info_of(*taken) : Result<CheckpointInfo>(taken.error()));
+              });
+        });
+  }
+
+  Result<std::vector<CheckpointInfo>> checkpoints() {
+    return on_thread<Result<std::vector<CheckpointInfo>>>(
+        [thread = thread_.get()](CodeSession&, const auto& answer) {
+          std::vector<CheckpointInfo> all;
+          for (const Checkpoint& each : thread->checkpoints().list()) all.push_back(info_of(each));
+          answer->set_value(std::move(all));
+        });
+  }
+
+  Result<Restored> restore(const std::string& id) {
+    return on_thread<Result<Restored>>(
+        [thread = thread_.get(), id](CodeSession& session, const auto& answer) {
+          thread->checkpoints().restore(
+              session.shared_from_this(), id,
+              [answer, language = session.language()](const Result<Restoration>& restored) {
+                if (!restored) {
+                  answer->set_value(restored.error());
+                  return;
+                }
+                Restored all;
+                for (const Restoration::Namespace& each : restored->namespaces) {
+                  const bool own = each.language == language;
+                  if (own) all.names = each.restored;
+                  if (!each.problem.empty()) all.failed.push_back({each.language, each.problem});
+                  add_names(all.failed, each.failed, own ? "" : each.language + ": ");
+                }
+                answer->set_value(std::move(all));
+              });
+        });
+  }
+
+  Result<void> remove_checkpoint(const std::string& id) {
+    return on_thread<Result<void>>([thread = thread_.get(), id](CodeSession&, const auto& answer) {
+      answer->set_value(thread->checkpoints().remove(id));
+    });
+  }
+
   Result<CodeResult> install(const Installation& what) {
     auto request = on_thread<Result<CodeRequest>>([what](CodeSession& session, const auto& answer) {
       answer->set_value(installation_request(session, what));
@@ -204,8 +277,9 @@ Result<Executor> Executor::start(const ExecutorOptions& options) {
   if (!directory) return directory.error();
   CodeSessionOptions session = session_options(options, directory->path());
   CodeRequest defaults = session.defaults;
-  auto thread =
-      ExecutorThread::start(gateway_options(options, directory->path()), std::move(session));
+  auto thread = ExecutorThread::start(
+      gateway_options(options, directory->path()), std::move(session),
+      {.state_dir = options.state_dir, .bytes_max = options.checkpoint_bytes_max});
   if (!thread) return thread.error();
   return Executor(std::make_shared<Impl>(*std::move(thread), *std::move(directory),
                                          std::move(defaults), options.on_output));
@@ -309,6 +383,26 @@ Result<Installed> Executor::install(const std::vector<std::string>& packages,
   installed.failed = answer->value("failed", std::vector<std::string>());
   installed.log_tail = json_text(*answer, "log_tail");
   return installed;
+}
+
+Result<CheckpointInfo> Executor::checkpoint(const CheckpointOptions& options) {
+  const auto impl = impl_;
+  return impl->checkpoint(options);
+}
+
+Result<std::vector<CheckpointInfo>> Executor::checkpoints() {
+  const auto impl = impl_;
+  return impl->checkpoints();
+}
+
+Result<Restored> Executor::restore(std::string_view checkpoint_id) {
+  const auto impl = impl_;
+  return impl->restore(std::string(checkpoint_id));
+}
+
+Result<void> Executor::remove_checkpoint(std::string_view checkpoint_id) {
+  const auto impl = impl_;
+  return impl->remove_checkpoint(std::string(checkpoint_id));
 }
 
 const std::string& Executor::work_dir() const { return impl_->directory().path(); }

@@ -8,9 +8,9 @@
 #include <thread>
 #include <utility>
 
-#include "api/signal_free_thread.hpp"
 #include "base/ids.hpp"
 #include "base/limits.hpp"
+#include "io/signal_free_thread.hpp"
 
 namespace perijove {
 

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "api/execution_call.hpp"
-#include "api/signal_free_thread.hpp"
 #include "engine/gateway_runtime.hpp"
+#include "io/signal_free_thread.hpp"
 
 namespace perijove {
 
@@ -15,13 +15,15 @@ Error executor_ended() {
 }
 
 Result<std::shared_ptr<ExecutorThread>> ExecutorThread::start(GatewayOptions gateway,
-                                                              CodeSessionOptions session) {
+                                                              CodeSessionOptions session,
+                                                              CheckpointStoreOptions checkpoints) {
   std::shared_ptr<ExecutorThread> self(new ExecutorThread());
   const auto started = std::make_shared<Started>();  // its setter may still be in it when we leave
   auto outcome = started->get_future();
   self->thread_ = signal_free_thread([thread = self.get(), started, gateway = std::move(gateway),
-                                      session = std::move(session)]() mutable {
-    thread->run(std::move(gateway), std::move(session), *started);
+                                      session = std::move(session),
+                                      checkpoints = std::move(checkpoints)]() mutable {
+    thread->run(std::move(gateway), std::move(session), std::move(checkpoints), *started);
   });
   const Result<void> ready = outcome.get();
   if (!ready) {
@@ -33,7 +35,8 @@ Result<std::shared_ptr<ExecutorThread>> ExecutorThread::start(GatewayOptions gat
 
 ExecutorThread::~ExecutorThread() { stop(); }
 
-void ExecutorThread::run(GatewayOptions gateway, CodeSessionOptions options, Started& started) {
+void ExecutorThread::run(GatewayOptions gateway, CodeSessionOptions options,
+                         CheckpointStoreOptions checkpoints, Started& started) {
   pthread_setname_np(pthread_self(), "perijove");
   auto created = GatewayRuntime::create(std::move(gateway));
   if (!created) {
@@ -48,6 +51,7 @@ void ExecutorThread::run(GatewayOptions gateway, CodeSessionOptions options, Sta
     return;
   }
   session_ = *std::move(session);
+  checkpoints_.emplace(shard, std::move(checkpoints));
   end_ = [this, &shard, &registry = runtime->registry()] {
     registry.drain();
     session_->stop([&shard, &registry](const Result<void>&) {
@@ -71,6 +75,7 @@ void ExecutorThread::ended() {
   }
   for (const auto& call : calls()) call->thread_ended();
   end_ = nullptr;
+  checkpoints_.reset();
   session_.reset();
 }
 

@@ -6,6 +6,7 @@
 
 #include "app/exec_source.hpp"
 #include "app/job_command.hpp"
+#include "app/session_checkpoints.hpp"
 #include "app/session_stream.hpp"
 #include "app/table.hpp"
 #include "app/units.hpp"
@@ -220,6 +221,7 @@ Result<int> start_session(const GatewayClient& client, const SessionFlags& flags
     if (!value.empty()) body[field] = value;
   };
   add("pool", flags.pool);
+  add("checkpoint", flags.checkpoint);
   add("kernel", flags.kernel);
   add("work_dir", flags.work_dir);
   add("isolation", flags.isolation);
@@ -238,9 +240,12 @@ Result<int> start_session(const GatewayClient& client, const SessionFlags& flags
       flags.reuse
           ? ask_object(client, "PUT", "v1/sessions/by-key/" + percent_encode_path(flags.key),
                        dump_json(body))
-          : ask_object(client, "POST", "v1/sessions", dump_json(body));
+          : ask_slowly(client, "v1/sessions", body);
   if (!session) return session.error();
   console.result(flags.as_json ? dump_json_pretty(*session) : json_text(*session, "session_id"));
+  if (!flags.as_json && session->contains("restored")) {
+    tell_restored(session->value("restored", json::object()), console);
+  }
   return 0;
 }
 
@@ -282,8 +287,7 @@ Result<int> fork_session(const GatewayClient& client, const SessionFlags& flags,
   if (!count) return count.error();
   const auto id = resolve_session(client, flags.id);
   if (!id) return id.error();
-  const auto forks =
-      ask_object(client, "POST", session_path(*id) + "/fork", dump_json({{"count", *count}}));
+  const auto forks = ask_slowly(client, session_path(*id) + "/fork", {{"count", *count}});
   if (!forks) return forks.error();
   if (flags.as_json) {
     console.result(dump_json_pretty(*forks));

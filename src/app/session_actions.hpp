@@ -29,6 +29,11 @@ struct SessionFlags : GatewayFlags {
 
   std::string count = "1";  // fork
 
+  // checkpoint, checkpoints, restore; and start
+  std::string checkpoint;
+  std::string label;
+  bool keep = false;
+
   // exec
   std::string file;
   std::string code;
@@ -69,6 +74,9 @@ SessionAction restart_sessions;
 SessionAction stop_sessions;
 SessionAction release_sessions;
 SessionAction fork_session;
+SessionAction take_checkpoint;
+SessionAction list_checkpoints;
+SessionAction restore_checkpoint;
 SessionAction list_session_files;
 SessionAction get_session_file;
 SessionAction put_session_file;

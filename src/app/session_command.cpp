@@ -34,6 +34,10 @@ void add_start_options(CLI::App& command, SessionFlags& flags) {
                   "Take one that is ready from this pool of the gateway; only --key goes with it")
       ->option_text("NAME");
   command
+      .add_option("--checkpoint", flags.checkpoint,
+                  "Begin with what this checkpoint holds, also one of a session that has ended")
+      ->option_text("CHECKPOINT");
+  command
       .add_option("--config", flags.config,
                   "A JSON file with what it is made with, as for POST /v1/sessions; flags win")
       ->option_text("FILE");
@@ -89,6 +93,42 @@ void add_exec_options(CLI::App& command, SessionFlags& flags) {
       "124 out of time, 125 cancelled, 130 interrupted, 137 when the kernel died.");
 }
 
+template <typename AddWithId, typename Add>
+void add_checkpoint_commands(const AddWithId& add_with_id, const Add& add) {
+  const auto [take, take_flags] = add_with_id(
+      "checkpoint", "Save a session's files and variables on disk, and print the checkpoint's id",
+      take_checkpoint);
+  take->add_option("--label", take_flags->label, "A word of your own for it")->option_text("TEXT");
+  take->add_flag("--keep", take_flags->keep,
+                 "Keep it when the session ends, and when the gateway does");
+  take->footer(
+      "What cannot be saved (open files, threads, sockets ...) is named. The session goes on as "
+      "it\n"
+      "is; it must not be busy. For example:\n"
+      "  perijove session exec report -c 'x = 41'\n"
+      "  C=$(perijove session checkpoint report --keep)\n"
+      "  perijove session exec report -c 'del x'\n"
+      "  perijove session restore report $C\n"
+      "  perijove session start --key tomorrow --checkpoint $C");
+  const auto [list, list_flags] =
+      add("checkpoints", "Show checkpoints: id, session, method, size, when", list_checkpoints);
+  list->add_option("ID", list_flags->id, "Only those of this session; absent: all there are")
+      ->option_text(" ");
+  list->add_option("--remove", list_flags->checkpoint, "Remove this one instead")
+      ->option_text("CHECKPOINT");
+  const auto [restore, restore_flags] =
+      add_with_id("restore", "Put a checkpoint's files and variables in the place of a session's",
+                  restore_checkpoint);
+  restore
+      ->add_option("CHECKPOINT", restore_flags->checkpoint,
+                   "Its id, the beginning of it, or its label; `checkpoints` shows them")
+      ->option_text(" ")
+      ->required();
+  restore->footer(
+      "Its kernels end and start anew. Files that the checkpoint does not have are gone. What did\n"
+      "not come back is named; the checkpoint stays as it is.");
+}
+
 }  // namespace
 
 void add_session_command(CLI::App& app, Action& action) {
@@ -128,6 +168,7 @@ void add_session_command(CLI::App& app, Action& action) {
       fork_session);
   fork_command->add_option("--count", fork_flags->count, "How many copies [1]")
       ->option_text("COUNT");
+  add_checkpoint_commands(add_with_id, add);
   add_with_ids("stop", "End them; their directories stay", stop_sessions);
   add_with_ids("release", "Give them back to their pool: they end, and their directories go",
                release_sessions);

@@ -388,6 +388,14 @@ std::vector<Setting> make_settings() {
           [](O & o) -> auto& { return o.sessions.defaults.output.budget.chars_max; },
           "Longest text of stdout, of stderr and of both together in a result of /v1, unless "
           "session or request say otherwise; more is cut in the middle, and kept on disk."),
+      text(
+          "state-dir", "directory", [](O & o) -> auto& { return o.sessions.checkpoints.state_dir; },
+          "Where checkpoints of /v1 sessions are kept, out of reach of isolated kernels. Absent: "
+          "$XDG_STATE_HOME/perijove or ~/.local/state/perijove."),
+      bytes(
+          "checkpoint-bytes", [](O & o) -> auto& { return o.sessions.checkpoints.bytes_max; },
+          "What the checkpoints of one session may take on disk together; beyond it none is taken, "
+          "and the answer is 429."),
       bytes(
           "max-body-size", [](O & o) -> auto& { return o.body_bytes_max; },
           "Longest body of a request; longer: 413."),

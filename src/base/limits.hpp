@@ -109,6 +109,14 @@ inline constexpr std::chrono::seconds kPoolRetryMax{60};
 inline constexpr std::size_t kForksMax = 16;
 /// How long copying a session's files may take.
 inline constexpr std::chrono::minutes kCopyTimeMax{10};
+/// Checkpoints of one session, and those that are kept, of all gateways of this user; one more is
+/// refused. What they may take on disk is an option.
+inline constexpr std::size_t kCheckpointsMax = 32;
+inline constexpr std::size_t kKeptCheckpointsMax = 1'000;
+/// Files, links and directories in one checkpoint; a work directory with more has none.
+inline constexpr std::size_t kCheckpointFilesMax = 100'000;
+/// How long a kernel may take to write its variables, or to read them; it is interrupted then.
+inline constexpr std::chrono::minutes kNamespaceTimeMax{10};
 /// How long the removal of a returned session's directory may take.
 inline constexpr std::chrono::minutes kRemovalTimeMax{10};
 /// Files of a work directory in one listing, and in one archive; more is 413.

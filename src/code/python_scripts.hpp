@@ -26,6 +26,9 @@ extern const std::string_view kRestrictedScript;
 /// from `data["text/plain"]` of the expression's value as it stands.
 extern const std::string_view kVariablesScript;
 
+/// Sent in the same way: writes the variables of a Python kernel to a file, and reads them back.
+extern const std::string_view kNamespaceScript;
+
 /// Not a program either: the text that code of a session hands to exec() to install packages into
 /// the Python of its kernel. Its last line on stdout is the answer, in JSON.
 extern const std::string_view kPackagesScript;

@@ -148,8 +148,27 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   /// why), unimplemented (its kernel cannot), unavailable, resource_exhausted.
   void fork_into(const std::shared_ptr<CodeSession>& branch,
                  std::function<void(Result<std::vector<std::string>>)> done);
+  /// Whether fork_into() can be asked for; its errors but those of the system.
+  Result<void> check_fork() const;
+  /// The history of another session, in place of this one's.
+  void copy_history(const CodeSession& of);
   /// What a session must be made with that is to become a copy of this one.
   CodeSessionOptions options_of_branch() const;
+
+  // A session that stands still, for what concerns its state as a whole (code_session_hold.cpp).
+
+  /// Nothing is run from now on, but by run_held(), until let_go(): what is asked for waits.
+  /// aborted: something runs; failed_precondition: it has ended. `purpose` says what is not now.
+  Result<void> hold(std::string_view purpose);
+  void let_go();
+  /// By language, those that were started.
+  std::map<std::string, KernelSummary> kernels() const;
+  /// Runs code in the kernel of a language, which is started when need be; BlockRunner::run.
+  /// Errors: those of a kernel's start.
+  void run_held(const std::string& language, std::string code, BlockOptions options,
+                std::function<void(Result<RunResult>)> done);
+  /// Ends every kernel at once; those of the next generation start when they are needed.
+  void end_kernels(std::function<void()> done);
 
   /// Changes what may change later.
   void set_limits(std::optional<Duration> idle_timeout, std::optional<Duration> lifetime_max);
@@ -165,7 +184,6 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   void with_kernel(const std::string& language, std::function<void(Result<LanguageKernel*>)> use);
   Result<LanguageKernel*> start_kernel(const std::string& language, const std::string& name,
                                        Branch branch = {});
-  Result<void> check_fork() const;
   void copy_files(const std::string& from, std::function<void(Result<void>)> done);
   void end_copying(Result<void> result);
   void begin_as_copy(const std::shared_ptr<CodeSession>& of,

@@ -46,6 +46,11 @@ Result<pid_t> read_fork_reply(const std::string& text, std::vector<std::string>&
 
 }  // namespace
 
+void CodeSession::copy_history(const CodeSession& of) {
+  history_ = of.history_;
+  history_bytes_ = of.history_bytes_;
+}
+
 CodeSessionOptions CodeSession::options_of_branch() const {
   CodeSessionOptions options = options_;
   options.key.clear();
@@ -133,8 +138,7 @@ void CodeSession::begin_as_copy(const std::shared_ptr<CodeSession>& of,
   }
   set_up_ = of->set_up_;
   prepared_ = of->prepared_;
-  history_ = of->history_;
-  history_bytes_ = of->history_bytes_;
+  copy_history(*of);
   changes_ = of->changes_ + 1;  // not pristine, whatever it ran
   const auto lacks = std::make_shared<std::vector<std::string>>();
   for (const auto& [language, kernel] : of->kernels_) {

@@ -22,6 +22,7 @@ CodeSessionStore::CodeSessionStore(Shard& shard, KernelRegistry& registry,
       registry_(registry),
       options_(std::move(options)),
       python_(shard, helper_interpreter(registry.kernelspecs())),
+      checkpoints_(shard, options_.checkpoints),
       alive_(std::make_shared<CodeSessionStore*>(this)) {
   kernel_events_ = registry_.listen([this](const KernelEvent& event) {
     if (event.action == "died" || event.action == "cull") fill_pools();
@@ -94,6 +95,7 @@ Result<std::shared_ptr<CodeSession>> CodeSessionStore::make(CodeSessionOptions o
 void CodeSessionStore::session_ended(const std::string& id) {
   std::erase_if(sessions_, [&](const auto& each) { return each->id() == id; });
   for (const auto& [name, pool] : std::map(pools_)) pool->ended(id);
+  checkpoints_.session_ended(id);
 }
 
 std::shared_ptr<CodeSession> CodeSessionStore::find(std::string_view id_or_key) const {
@@ -122,6 +124,11 @@ std::shared_ptr<CodeSession> CodeSessionStore::session_of(const CodeExecution& e
 void CodeSessionStore::fork_session(const std::shared_ptr<CodeSession>& session, std::size_t count,
                                     std::map<std::string, std::string> labels,
                                     std::function<void(Result<Forks>)> done) {
+  const auto possible = session->check_fork();
+  if (!possible && possible.error().code == Code::unimplemented) {
+    fork_by_checkpoint(session, count, std::move(labels), std::move(done));
+    return;
+  }
   fork_next(session, count, std::make_shared<Forks>(), std::move(labels), std::move(done));
 }
 

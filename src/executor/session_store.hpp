@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "executor/checkpoint_store.hpp"
 #include "executor/code_session.hpp"
 #include "executor/session_pool.hpp"
 
@@ -16,6 +17,7 @@ struct SessionStoreOptions {
   CodeRequest defaults;   ///< Of sessions that say nothing else.
   std::optional<Duration> idle_timeout;
   std::optional<Duration> lifetime_max;
+  CheckpointStoreOptions checkpoints;
 };
 
 /// The code sessions of a gateway. Shard thread only.
@@ -36,7 +38,10 @@ class CodeSessionStore {
   /// Copies of a session as it stands, with its files and variables: CodeSession::fork_into, as
   /// often as asked for, or not at all. `lacks` is what the copies lack. Errors: those and
   /// create()'s.
+  ///
+  /// When its kernel cannot be forked, by way of a checkpoint: what that carries. `method` says so.
   struct Forks {
+    std::string method = "fork";  ///< Or that of the checkpoint.
     std::vector<std::shared_ptr<CodeSession>> sessions;
     std::vector<std::string> lacks;
   };
@@ -44,12 +49,23 @@ class CodeSessionStore {
                     std::map<std::string, std::string> labels,
                     std::function<void(Result<Forks>)> done);
 
+  CheckpointStore& checkpoints() { return checkpoints_; }
+  /// CheckpointStore::restore, into a session that keeps code no less than where the checkpoint is
+  /// from: permission_denied.
+  void restore(const std::shared_ptr<CodeSession>& session, const std::string& checkpoint_id,
+               std::function<void(Result<Restoration>)> done);
+  /// A new session that begins with what a checkpoint holds, or none. Errors: those of create(),
+  /// CodeSession::set_up and restore().
+  using FromCheckpoint = std::pair<std::shared_ptr<CodeSession>, Restoration>;
+  void create_from(const std::string& checkpoint_id, CodeSessionOptions options,
+                   std::function<void(Result<FromCheckpoint>)> done);
+
   // Pools of sessions that are ready before they are asked for.
 
-  /// Makes a pool and begins to fill it, or changes the one of that name. invalid_argument: no name,
-  /// or a session that no pool can keep ready; resource_exhausted: too many pools; not_found: no
-  /// such kernel; unavailable: the gateway is stopping. What else keeps its sessions from getting
-  /// ready the pool tells itself (SessionPool::to_json).
+  /// Makes a pool and begins to fill it, or changes the one of that name. invalid_argument: no
+  /// name, or a session that no pool can keep ready; resource_exhausted: too many pools; not_found:
+  /// no such kernel; unavailable: the gateway is stopping. What else keeps its sessions from
+  /// getting ready the pool tells itself (SessionPool::to_json).
   Result<std::shared_ptr<SessionPool>> set_pool(SessionPoolOptions options);
   /// Ends the sessions of a pool that nobody has taken, and forgets it; false when there is none.
   bool remove_pool(std::string_view name);
@@ -82,6 +98,13 @@ class CodeSessionStore {
   void fork_next(const std::shared_ptr<CodeSession>& session, std::size_t left,
                  const std::shared_ptr<Forks>& forks, std::map<std::string, std::string> labels,
                  std::function<void(Result<Forks>)> done);
+  void fork_by_checkpoint(const std::shared_ptr<CodeSession>& session, std::size_t count,
+                          std::map<std::string, std::string> labels,
+                          std::function<void(Result<Forks>)> done);
+  void fork_from(const std::shared_ptr<CodeSession>& session, const Checkpoint& checkpoint,
+                 std::size_t left, const std::shared_ptr<Forks>& forks,
+                 std::map<std::string, std::string> labels,
+                 std::function<void(Result<Forks>)> done);
   void undo(const std::shared_ptr<CodeSession>& session);
   void end_and_remove(const std::shared_ptr<CodeSession>& session,
                       std::function<void(Result<void>)> done);
@@ -94,6 +117,7 @@ class CodeSessionStore {
   KernelRegistry& registry_;
   SessionStoreOptions options_;
   PythonHelper python_;
+  CheckpointStore checkpoints_;
   std::vector<std::shared_ptr<CodeSession>> sessions_;
   std::map<std::string, std::shared_ptr<SessionPool>, std::less<>> pools_;
   std::shared_ptr<void> kernel_events_;

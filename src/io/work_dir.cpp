@@ -261,6 +261,26 @@ Result<std::vector<WorkDirEntry>> WorkDir::list(std::string_view path, bool recu
   return entries;
 }
 
+Result<FileDescriptor> WorkDir::open_itself() const {
+  FileDescriptor opened(::openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!opened) return cannot("open the directory", path_, errno);
+  return opened;
+}
+
+Result<FileDescriptor> WorkDir::make_directory(const std::string& name) const {
+  if (::mkdirat(directory_.get(), name.c_str(), 0777) != 0) {
+    return cannot_reach("make the directory", name, errno);
+  }
+  return open_directory(name);
+}
+
+Result<FileDescriptor> WorkDir::open_directory(const std::string& name) const {
+  FileDescriptor opened =
+      open_beneath(directory_.get(), name, O_RDONLY | O_DIRECTORY, 0, Links::never);
+  if (!opened) return cannot_reach("open the directory", name, errno);
+  return opened;
+}
+
 Result<void> WorkDir::remove(std::string_view path, bool recursive) const {
   // Nobody else can name what lies deeper either, and every level takes a piece of the stack.
   if (path.size() > PATH_MAX) return cannot_reach("remove", path.substr(0, 100), ENAMETOOLONG);

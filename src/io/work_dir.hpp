@@ -62,6 +62,11 @@ class WorkDir {
   /// more than `entries_max`.
   Result<std::vector<WorkDirEntry>> list(std::string_view path, bool recursive,
                                          std::size_t entries_max) const;
+  /// The directory itself, to be read and to have things moved in it.
+  Result<FileDescriptor> open_itself() const;
+  /// Makes a directory at the top and opens it, or opens one that is there; no link is followed.
+  Result<FileDescriptor> make_directory(const std::string& name) const;
+  Result<FileDescriptor> open_directory(const std::string& name) const;
   /// Removes a file, a link or an empty directory; with `recursive` a directory with all below it.
   /// failed_precondition: the directory is not empty.
   Result<void> remove(std::string_view path, bool recursive = false) const;

@@ -100,6 +100,7 @@ class CliTestCase(unittest.TestCase):
             if name in os.environ
         }
         self.environment["XDG_RUNTIME_DIR"] = str(self.runtime)
+        self.environment["XDG_STATE_HOME"] = str(self.directory / "state")
         self._commands = []
         self.addCleanup(self._end_commands)
 

@@ -82,7 +82,36 @@ class SessionLife(WithGateway, CliTestCase):
         self.assertEqual(self.session("fork", "base", "--count", "0").code, 64)
         self.start(ECHO, "--key", "other")
         self.exec_echo("other", "print x")
-        self.assertIn("'perijove-python' can", self.session("fork", "other").err)
+        forked = self.session("fork", "other")
+        self.assertEqual((forked.code, len(forked.out.split())), (0, 1), forked.err)
+        self.assertIn("variables of this language are not carried", forked.err)
+
+    def test_a_checkpoint_is_taken_listed_restored_and_removed(self):
+        base = self.start("perijove-python", "--key", "base")
+        self.session("exec", "base", "-c", "x = 41; g = (i for i in [])")
+        taken = self.session("checkpoint", "base", "--label", "good", "--keep")
+        self.assertEqual(taken.code, 0, taken.err)
+        self.assertIn("note: python: 'g' is left out: a generator", taken.err)
+        checkpoint = taken.out.strip()
+        self.session("exec", "base", "-c", "x = 0")
+        self.assertRegex(self.session("checkpoints", "base").out,
+                         rf"{checkpoint} +good +{base} +namespace\+files +\d+.* yes ")
+        [listed] = self.session("checkpoints", "--json").json
+        self.assertEqual(listed["saved"], ["x"])
+        restored = self.session("restore", "base", "good")
+        self.assertEqual(restored.code, 0, restored.err)
+        self.assertIn("restored: 0 files, 1 names", restored.err)
+        self.assertEqual(self.session("exec", "base", "-c", "print(x)").out, "41\n")
+        self.assertEqual(self.session("restore", "base", checkpoint[:10], "--json").json["namespaces"][0]["restored"],
+                         ["x"])
+        self.session("stop", "base")
+        self.start("--checkpoint", checkpoint, "--key", "tomorrow")
+        self.assertEqual(self.session("exec", "tomorrow", "-c", "print(x)").out, "41\n")
+        missing = self.session("restore", "tomorrow", "nothing")
+        self.assertEqual(missing.code, 66)
+        self.assertIn("perijove session checkpoints", missing.err)
+        self.assertIn("removed", self.session("checkpoints", "--remove", "good").err)
+        self.assertEqual(self.session("checkpoints").out, "")
 
     def test_only_a_session_of_a_pool_is_released(self):
         identifier = self.start(ECHO)

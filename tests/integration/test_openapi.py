@@ -175,6 +175,19 @@ class OpenApi(unittest.TestCase):
         self.call("GET", path + "/history", status=200, **names)
         self.call("GET", path + "/history", status=200, query="?format=ipynb", **names)
 
+        checkpoint = self.call("POST", path + "/checkpoints", {"label": "a"}, status=201, **names)
+        checkpoints = {"checkpoint": checkpoint["checkpoint_id"]}
+        self.call("POST", path + "/checkpoints", {"labl": "a"}, status=400, **names)
+        self.call("GET", path + "/checkpoints", status=200, **names)
+        self.call("GET", "/v1/checkpoints", status=200)
+        self.call("POST", path + "/checkpoints/{checkpoint}/restore", status=200, **names, **checkpoints)
+        self.call("POST", "/v1/sessions", {"checkpoint": checkpoint["checkpoint_id"], "key": "copy"}, status=201)
+        self.call("DELETE", path, status=204, session="copy")
+        self.call("POST", path + "/fork", {}, status=201, **names)
+        self.call("GET", path + "/checkpoints/{checkpoint}", status=200, **names, **checkpoints)
+        self.call("DELETE", path + "/checkpoints/{checkpoint}", status=204, **names, **checkpoints)
+        self.call("GET", "/v1/checkpoints/{checkpoint}", status=404, **checkpoints)
+
         job = self.call("POST", "/v1/jobs", {"steps": [{"code": "x"}, {"code": "1/0"}],
                                              "session": "k"}, status=202)
         names_of_job = {"job": job["job_id"]}

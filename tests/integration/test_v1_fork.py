@@ -129,16 +129,24 @@ file = open("log", "w")""")
         self.assertIn("count", self.refused(400, "validation_failed", body={"count": 0}))
         self.assertIn("count", self.refused(400, "validation_failed", body={"count": 17}))
         self.assertIn("cuont", self.refused(400, "validation_failed", body={"cuont": 1}))
-        echo = self.make(kernel="perijove-echo")
-        places = pathlib.Path(self.ask("GET", f"sessions/{echo}")[2]["work_dir"]).parent
+        places = pathlib.Path(self.ask("GET", f"sessions/{self.session}")[2]["work_dir"]).parent
         before = sorted(places.iterdir())
-        self.run_code("print x", echo)
-        self.assertIn("'perijove-python' can", self.refused(501, "unimplemented", echo))
         begun = self.ask("POST", f"sessions/{self.session}/execute",
                          {"code": "import time; time.sleep(600)", "mode": "async"})[2]
         self.assertIn("busy", self.refused(409, "aborted"))
         self.ask("POST", f"executions/{begun['execution_id']}/cancel")
         wait_until(lambda: sorted(places.iterdir()) == before, "no copy that failed leaves a directory")
+
+    def test_a_kernel_that_cannot_be_forked_is_copied_as_far_as_a_checkpoint_carries(self):
+        echo = self.make(kernel="perijove-echo")
+        self.run_code("print x", echo)
+        self.ask("PUT", f"sessions/{echo}/files/f", b"1")
+        status, _, answer = self.ask("POST", f"sessions/{echo}/fork", {})
+        self.assertEqual((status, answer["method"]), (201, "files"), answer)
+        [branch] = [each["session_id"] for each in answer["sessions"]]
+        self.addCleanup(self.ask, "DELETE", f"sessions/{branch}")
+        self.assertIn("not carried", "\n".join(answer["warnings"]))
+        self.assertEqual(self.ask("GET", f"sessions/{branch}/files/f")[2], b"1")
 
     def test_a_gigabyte_is_shared(self):
         if os.environ.get("PERIJOVE_SANITIZED"):

@@ -47,6 +47,17 @@ void answer_with(const std::shared_ptr<CodeSession>& session, const CallPtr& cal
   });
 }
 
+// Answers why a session was not made.
+void refuse_session(const CallPtr& call, const Error& error) {
+  const bool wrong_path =
+      error.code == Code::invalid_argument || error.code == Code::permission_denied;
+  if (wrong_path && error.message.starts_with("files: ")) {
+    problem(call, 403, "path_outside_work_dir", error.message);
+  } else {
+    problem(call, error);
+  }
+}
+
 void take_from_pool(V1Face& face, const CallPtr& call, const json& body) {
   JsonFields fields(body, "session");
   fields.refuse_unknown({"pool", "key", "labels"});  // the rest is said when the pool is made
@@ -74,6 +85,10 @@ void create(V1Face& face, const CallPtr& call, std::string key) {
     take_from_pool(face, call, *body);
     return;
   }
+  if (body->contains("checkpoint") && !(*body)["checkpoint"].is_null()) {
+    create_from_checkpoint(face, call, *std::move(body));
+    return;
+  }
   auto options = read_session_options(*body, face.sessions().options());
   if (!options) {
     problem(call, options.error(), "validation_failed");
@@ -83,7 +98,7 @@ void create(V1Face& face, const CallPtr& call, std::string key) {
   if (session) {
     answer_with(*session, call);
   } else {
-    problem(call, session.error());
+    refuse_session(call, session.error());
   }
 }
 
@@ -146,7 +161,7 @@ void fork_session(V1Face& face, const std::shared_ptr<CodeSession>& session, con
                                  for (const auto& each : forks->sessions) {
                                    sessions.push_back(each->to_json());
                                  }
-                                 call->json(201, {{"method", "fork"},
+                                 call->json(201, {{"method", forks->method},
                                                   {"sessions", std::move(sessions)},
                                                   {"warnings", forks->lacks}});
                                });
@@ -179,8 +194,9 @@ Result<CodeSessionOptions> read_session_options(const json& given,
   JsonFields fields(body, "session");
   std::vector<std::string> known = kSessionPolicyFields;
   known.insert(known.end(), kIsolationFields.begin(), kIsolationFields.end());
-  known.insert(known.end(), {"key", "kernel", "language", "work_dir", "env", "idle_timeout_s",
-                             "max_lifetime_s", "labels", "files", "kernel_spec", "pool"});
+  known.insert(known.end(),
+               {"key", "kernel", "language", "work_dir", "env", "idle_timeout_s", "max_lifetime_s",
+                "labels", "files", "kernel_spec", "pool", "checkpoint"});
   known.insert(known.end(), std::begin(kRequestDefaults), std::end(kRequestDefaults));
   fields.refuse_unknown(known);
   options.key = fields.text("key");

@@ -74,6 +74,7 @@ bool V1Face::handle(const CallPtr& call, const PathParts& path) {
          v1::handle_executions(*this, call, path) || v1::handle_jobs(*this, call, path) ||
          v1::handle_files(*this, call, path) || v1::handle_variables(*this, call, path) ||
          v1::handle_history(*this, call, path) || v1::handle_packages(*this, call, path) ||
+         v1::handle_checkpoints(*this, call, path) ||
          v1::handle_tools(*this, call, path) || v1::handle_tests(*this, call, path);
 }
 

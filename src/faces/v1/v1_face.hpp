@@ -63,6 +63,7 @@ bool handle_files(V1Face& face, const CallPtr& call, const PathParts& path);
 bool handle_variables(V1Face& face, const CallPtr& call, const PathParts& path);
 bool handle_history(V1Face& face, const CallPtr& call, const PathParts& path);
 bool handle_packages(V1Face& face, const CallPtr& call, const PathParts& path);
+bool handle_checkpoints(V1Face& face, const CallPtr& call, const PathParts& path);
 bool handle_tools(V1Face& face, const CallPtr& call, const PathParts& path);
 bool handle_tests(V1Face& face, const CallPtr& call, const PathParts& path);
 
@@ -70,6 +71,10 @@ bool handle_tests(V1Face& face, const CallPtr& call, const PathParts& path);
 /// field.
 Result<CodeSessionOptions> read_session_options(const nlohmann::json& body,
                                                 const SessionStoreOptions& defaults);
+
+/// POST /v1/sessions with a `checkpoint`: a session that begins with what it holds. The other fields
+/// go over those of the session that it was taken of.
+void create_from_checkpoint(V1Face& face, const CallPtr& call, nlohmann::json body);
 
 /// POST /v1/sessions/{id}/execute.
 void execute(const std::shared_ptr<CodeSession>& session, const CallPtr& call);

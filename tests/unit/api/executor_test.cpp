@@ -57,6 +57,39 @@ TEST_F(ExecutorTest, RunsPythonWithItsErrorsAndImages) {
   EXPECT_EQ(run(executor, "import sys; sys.exit(3)").exit_code, 3);
 }
 
+TEST_F(ExecutorTest, GoesBackToACheckpointAlsoOfAnotherExecutor) {
+  if (!std::filesystem::exists(std::string(kSystemKernels) + "/python3")) {
+    GTEST_SKIP() << "no Python kernel in " << kSystemKernels;
+  }
+  std::string kept;
+  {
+    Executor executor = start(options("python3"));
+    run(executor, "x = 41\nlog = open('log', 'w')");
+    const auto taken = executor.checkpoint({.label = "good", .keep = true});
+    ASSERT_TRUE(taken) << taken.error();
+    kept = taken->id;
+    EXPECT_EQ(taken->method, "namespace+files");
+    EXPECT_THAT(taken->saved, ElementsAre("x"));
+    ASSERT_EQ(taken->skipped.size(), 1U);
+    EXPECT_EQ(taken->skipped[0].name, "log");
+    EXPECT_THAT(taken->skipped[0].reason, HasSubstr("open file"));
+    run(executor, "x = 0\nopen('more', 'w').close()");
+    const auto restored = executor.restore(kept);
+    ASSERT_TRUE(restored) << restored.error();
+    EXPECT_THAT(restored->names, ElementsAre("x"));
+    EXPECT_EQ(run(executor, "print(x)").stdout_text, "41\n");
+    EXPECT_FALSE(executor.read_file("more"));
+    ASSERT_TRUE(executor.checkpoint());
+    EXPECT_EQ(executor.checkpoints()->size(), 2U);
+  }
+  Executor executor = start(options("python3"));
+  ASSERT_EQ(executor.checkpoints()->size(), 1U);
+  ASSERT_TRUE(executor.restore(kept));
+  EXPECT_EQ(run(executor, "print(x + 1)").stdout_text, "42\n");
+  EXPECT_TRUE(executor.remove_checkpoint(kept));
+  EXPECT_EQ(executor.restore(kept).error().code, Code::not_found);
+}
+
 TEST_F(ExecutorTest, NamesTheKernelspecsWhenThereIsNoneOfThatName) {
   const auto executor = Executor::start(options("perijove-ecko"));
   ASSERT_FALSE(executor);

@@ -65,6 +65,7 @@ class ExecutorTest : public ::testing::Test {
     options.kernel_name = kernel;
     options.work_dir = temp_.str() + "/work";
     options.runtime_dir = temp_.str() + "/run";
+    options.state_dir = temp_.str() + "/state";
     options.kernelspec_dirs = {kBuiltKernels, kSystemKernels};
     return options;
   }

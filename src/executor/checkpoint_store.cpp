@@ -1,0 +1,252 @@
+#include "executor/checkpoint_store.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "base/ids.hpp"
+#include "base/limits.hpp"
+#include "base/log.hpp"
+#include "executor/checkpoint_restoring.hpp"
+#include "executor/checkpoint_taking.hpp"
+#include "io/blocking_work.hpp"
+#include "io/work_dir.hpp"
+
+namespace perijove {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kManifest = "manifest.json";
+
+// They are ours, made of hexadecimal digits and dashes: nothing else gets into a path.
+bool is_checkpoint_id(const std::string& id) {
+  return id.starts_with("c_") && looks_like_id(id.substr(2));
+}
+
+Result<Checkpoint> read_checkpoint(const std::string& directory) {
+  std::ifstream file(directory + "/" + kManifest, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return read_manifest(text.str(), directory);
+}
+
+}  // namespace
+
+CheckpointStore::CheckpointStore(Shard& shard, CheckpointStoreOptions options)
+    : shard_(shard), options_(std::move(options)) {
+  if (options_.state_dir.empty()) options_.state_dir = CheckpointShelf::default_base();
+}
+
+CheckpointStore::~CheckpointStore() = default;
+
+Result<CheckpointShelf*> CheckpointStore::shelf() const {
+  if (!shelf_) {
+    auto opened = CheckpointShelf::open(options_.state_dir);
+    if (!opened) return opened.error();
+    shelf_.emplace(*std::move(opened));
+  }
+  return &*shelf_;
+}
+
+// Its code could change the checkpoints, which would hold one another besides.
+Result<void> CheckpointStore::check_place(const CodeSession& session) const {
+  std::error_code error;
+  const fs::path work = fs::weakly_canonical(session.options().work_dir, error);
+  const fs::path state = fs::weakly_canonical(options_.state_dir, error);
+  const auto [end, ignored] = std::mismatch(work.begin(), work.end(), state.begin(), state.end());
+  if (end != work.end()) return {};
+  return Error{Code::failed_precondition,
+               "the session's work directory " + work.string() +
+                   " holds the directory that checkpoints are in; give the session another one, or "
+                   "the gateway another --state-dir than " +
+                   state.string()};
+}
+
+Result<std::uint64_t> CheckpointStore::bytes_left(const std::string& session_id,
+                                                  const Request& request) const {
+  std::uint64_t used = 0;
+  std::size_t count = 0, kept = 0;
+  for (const Checkpoint& each : list()) {
+    if (each.keep) ++kept;
+    if (each.session_id != session_id) continue;
+    ++count;
+    used += each.bytes();
+  }
+  const std::string remedy = "; DELETE one that is not needed";
+  if (count >= limits::kCheckpointsMax) {
+    return Error{Code::resource_exhausted, "the session has " + std::to_string(count) +
+                                               " checkpoints already, and may have no more" +
+                                               remedy};
+  }
+  if (request.keep && kept >= limits::kKeptCheckpointsMax) {
+    return Error{Code::resource_exhausted,
+                 std::to_string(kept) + " checkpoints are kept already" + remedy};
+  }
+  if (used >= options_.bytes_max) {
+    return Error{Code::resource_exhausted,
+                 "the session's checkpoints take " + std::to_string(used) +
+                     " bytes, and may take no more (--checkpoint-bytes)" + remedy};
+  }
+  return options_.bytes_max - used;
+}
+
+void CheckpointStore::take(const std::shared_ptr<CodeSession>& session, Request request,
+                           std::function<void(Result<Checkpoint>)> done) {
+  const auto shelf = this->shelf();
+  const auto place = shelf ? check_place(*session) : Result<void>(shelf.error());
+  const auto left =
+      place ? bytes_left(session->id(), request) : Result<std::uint64_t>(place.error());
+  if (!left) {
+    done(left.error());
+    return;
+  }
+  Checkpoint checkpoint;
+  checkpoint.id = "c_" + make_uuid();
+  const auto made = (*shelf)->begin(checkpoint.id);
+  if (!made) {
+    done(made.error());
+    return;
+  }
+  checkpoint.label = std::move(request.label);
+  checkpoint.keep = request.keep;
+  checkpoint.session_id = session->id();
+  checkpoint.created = format_utc(std::chrono::system_clock::now());
+  checkpoint.kernel = session->options().kernel;
+  checkpoint.language = session->language();
+  checkpoint.isolation = session->options().isolation.kind;
+  checkpoint.config = session->options().config;
+  const std::uint64_t number = next_++;
+  const auto taking = std::make_shared<CheckpointTaking>(
+      session, std::move(checkpoint), *made, *left,
+      [this, number, made = *made, session, done = std::move(done)](Result<Checkpoint> result) {
+        forget(number);
+        if (result && !result->keep && session->ended()) {
+          result = Error{Code::aborted, "the session has ended"};
+        }
+        taken(made, std::move(result), done);
+      });
+  work_[number] = taking;
+  taking->begin();
+}
+
+void CheckpointStore::taken(const std::string& made, Result<Checkpoint> result,
+                            const std::function<void(Result<Checkpoint>)>& done) {
+  if (!result) {
+    discard(made);
+    done(result.error());
+    return;
+  }
+  // The manifest is written last, and then all of it gets its name.
+  const std::uint64_t number = next_++;
+  work_[number] = do_blocking<Result<std::string>>(
+      shard_,
+      [shelf = &*shelf_, made, id = result->id, keep = result->keep,
+       manifest = manifest_of(*result)](const std::atomic<bool>&) -> Result<std::string> {
+        if (const auto written = write_file_atomically(made + "/" + kManifest, manifest);
+            !written) {
+          return written.error();
+        }
+        return shelf->commit(made, id, keep);
+      },
+      [this, number, made, checkpoint = *result, done](Result<std::string> committed) mutable {
+        forget(number);
+        if (!committed) {
+          discard(made);
+          done(committed.error());
+          return;
+        }
+        checkpoint.directory = *std::move(committed);
+        if (!checkpoint.keep) own_.push_back(checkpoint);
+        done(checkpoint);
+      });
+}
+
+void CheckpointStore::restore(const std::shared_ptr<CodeSession>& session, const std::string& id,
+                              std::function<void(Result<Restoration>)> done) {
+  auto checkpoint = find(id);
+  if (!checkpoint) {
+    done(checkpoint.error());
+    return;
+  }
+  const std::uint64_t number = next_++;
+  const auto restoring = std::make_shared<CheckpointRestoring>(
+      session, *std::move(checkpoint),
+      [this, number, done = std::move(done)](Result<Restoration> result) {
+        forget(number);
+        done(std::move(result));
+      });
+  work_[number] = restoring;
+  restoring->begin();
+}
+
+std::vector<Checkpoint> CheckpointStore::list() const {
+  std::vector<Checkpoint> all = own_;
+  const auto shelf = this->shelf();
+  if (!shelf) return all;
+  for (const std::string& directory : (*shelf)->kept()) {
+    if (auto kept = read_checkpoint(directory)) all.push_back(*std::move(kept));
+  }
+  return all;
+}
+
+Result<Checkpoint> CheckpointStore::find(const std::string& id) const {
+  for (const Checkpoint& each : own_) {
+    if (each.id == id) return each;
+  }
+  const auto shelf = this->shelf();
+  if (!shelf) return shelf.error();
+  const std::string directory = (*shelf)->base() + "/kept/" + id;
+  std::error_code error;
+  if (is_checkpoint_id(id) && fs::is_directory(directory, error)) return read_checkpoint(directory);
+  return Error{Code::not_found,
+               "there is no checkpoint '" + id +
+                   "'; those of a session go with it unless they are taken with \"keep\": true"};
+}
+
+Result<void> CheckpointStore::remove(const std::string& id) {
+  const auto found = find(id);
+  if (!found) return found.error();
+  auto hidden = CheckpointShelf::withdraw(found->directory);
+  if (!hidden) return hidden.error();
+  std::erase_if(own_, [&](const Checkpoint& each) { return each.id == id; });
+  discard(*std::move(hidden));
+  return {};
+}
+
+void CheckpointStore::session_ended(const std::string& session_id) {
+  for (const Checkpoint& each : std::vector<Checkpoint>(own_)) {
+    if (each.session_id != session_id) continue;
+    if (const auto removed = remove(each.id); !removed) {
+      log::warning("checkpoint_not_removed", {{"id", each.id}, {"error", removed.error().message}});
+    }
+  }
+}
+
+void CheckpointStore::discard(std::string directory) {
+  const std::uint64_t number = next_++;
+  work_[number] = do_blocking<bool>(
+      shard_,
+      [directory = std::move(directory)](const std::atomic<bool>&) {
+        CheckpointShelf::discard(directory);
+        return true;
+      },
+      [this, number](bool) { forget(number); });
+}
+
+// Later: what is forgotten may be what calls this.
+void CheckpointStore::forget(std::uint64_t number) {
+  const auto found = work_.find(number);
+  if (found == work_.end()) return;
+  boost::asio::post(shard_.loop(), [ended = std::move(found->second)] {});
+  work_.erase(found);
+}
+
+}  // namespace perijove
