@@ -93,8 +93,9 @@ struct ExecutorOptions {
   /// Base of a directory with sockets and connection files, short and this user's own; empty:
   /// $XDG_RUNTIME_DIR/perijove or /tmp/perijove-UID.
   std::string runtime_dir = {};
-  /// How kernels are kept apart from this process's user: `none`, `sandbox`, `docker`, as far as
-  /// built in; empty: none. Options of that kind are for the gateway's REST sessions only.
+  /// How kernels are kept from this process's user: `none`, `sandbox`, `docker`, or `auto`, which
+  /// empty is, too: docker where its daemon has the image for kernels, else sandbox, else start()
+  /// fails and says what is missing. Options of that kind are for the gateway's REST sessions only.
   std::string isolation = {};
 
   /// What is logged on standard error: `debug`, `info`, `warning`, `error` or `off`. One level for
