@@ -98,8 +98,9 @@ struct ExecutorOptions {
   std::string state_dir = {};
   /// What they may take on disk together.
   std::uint64_t checkpoint_bytes_max = std::uint64_t{8} << 30;
-  /// How kernels are kept apart from this process's user: `none`, `sandbox`, `docker`, as far as
-  /// built in; empty: none. Options of that kind are for the gateway's REST sessions only.
+  /// How kernels are kept from this process's user: `none`, `sandbox`, `docker`, or `auto`, which
+  /// empty is, too: docker where its daemon has the image for kernels, else sandbox, else start()
+  /// fails and says what is missing. Options of that kind are for the gateway's REST sessions only.
   std::string isolation = {};
 
   /// What is logged on standard error: `debug`, `info`, `warning`, `error` or `off`. One level for

@@ -67,6 +67,9 @@ GatewayOptions gateway_options(const ExecutorOptions& options, const std::string
   gateway.owns_process = false;
   gateway.runtime_base = options.runtime_dir;
   gateway.kernelspec_dirs = options.kernelspec_dirs;
+  if (options.isolation.empty() || options.isolation == kAutoIsolation) {
+    gateway.isolation.default_kind = kAutoIsolation;
+  }
   RegistryOptions& registry = gateway.registry;
   registry.work_root = work_dir;
   registry.inherited_env = options.inherit_env;
@@ -81,7 +84,7 @@ CodeSessionOptions session_options(const ExecutorOptions& options, const std::st
   session.kernel = options.kernel_name;
   session.work_dir = work_dir;
   session.env = options.env;
-  session.isolation.kind = options.isolation;
+  if (options.isolation != kAutoIsolation) session.isolation.kind = options.isolation;
   session.idle_timeout = limit(options.idle_timeout);
   session.lifetime_max = limit(options.lifetime_max);
   CodeRequest& defaults = session.defaults;

@@ -200,11 +200,34 @@ std::vector<Finding> kernelspecs(const Environment& environment) {
   return findings;
 }
 
+// What `serve` makes of its default.
+Finding default_isolation(RuntimeDir& runtime_dir, const Environment& environment) {
+  IsolationPolicy policy = ServeOptions().gateway.isolation;
+  if (const auto image = environment.find("PERIJOVE_DOCKER_IMAGE"); image != environment.end()) {
+    policy.docker_image = image->second;
+  }
+  Shard shard;
+  Provisioners provisioners(policy);
+  for (auto& each : make_provisioners(runtime_dir, environment, policy)) {
+    provisioners.add(std::move(each));
+  }
+  bool settled = false;
+  provisioners.settle(shard, [&settled] { settled = true; });
+  shard.run_until([&settled] { return settled; });
+  const DefaultIsolation& found = provisioners.default_isolation();
+  if (!found.kind.empty()) {
+    return {"isolation", Verdict::fine, "kernels of `serve` get " + found.kind + ": " + found.why,
+            ""};
+  }
+  return {"isolation", Verdict::warning, found.why, "apt install bubblewrap"};
+}
+
 // What can be kept from what here. No isolation is no finding: it needs nothing.
 std::vector<Finding> isolation(const std::string& base, const Environment& environment) {
   std::vector<Finding> findings;
   auto runtime_dir = RuntimeDir::create(base);
   if (!runtime_dir) return findings;  // said above
+  findings.push_back(default_isolation(*runtime_dir, environment));
   for (auto& each : make_provisioners(*runtime_dir, environment, {})) {
     if (each->kind() == "none") continue;
     Shard shard;

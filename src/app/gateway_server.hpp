@@ -41,6 +41,10 @@ class GatewayServer {
   std::string url_with_token() const;
   const std::string& token() const { return options_.face.token; }
   const ServeOptions& options() const { return options_; }
+  /// What holds kernels for which nobody says it.
+  const DefaultIsolation& default_isolation() const {
+    return runtime_->registry().provisioners().default_isolation();
+  }
 
   /// Serves until a signal ends it; returns the exit code.
   int run();

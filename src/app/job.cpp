@@ -65,7 +65,9 @@ class Job::Run {
     StartKernel request;
     request.name = job_.spec_.name;
     request.env = job_.options_.env;
-    request.isolation.kind = job_.options_.isolation;
+    if (job_.options_.isolation != kAutoIsolation) {
+      request.isolation.kind = job_.options_.isolation;
+    }
     const auto kernel = job_.runtime_->registry().start(request, [this](const Result<void>& ready) {
       if (!ready) {
         if (!outcome_.signal) outcome_.error = ready.error();
@@ -218,6 +220,7 @@ Result<std::unique_ptr<Job>> Job::create(JobOptions options) {
   gateway.registry.kernel.lifecycle.start_timeout = options.start_timeout;
   gateway.registry.kernel.lifecycle.shutdown_wait = kShutdownWait;
   gateway.registry.kernel.lifecycle.auto_restart = lifecycle::AutoRestart::never;
+  if (options.isolation == kAutoIsolation) gateway.isolation.default_kind = kAutoIsolation;
   auto runtime = GatewayRuntime::create(std::move(gateway));
   if (!runtime) return runtime.error();
 

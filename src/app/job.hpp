@@ -16,7 +16,7 @@ struct JobOptions {
   std::string cwd;     ///< Of the kernel; absolute.
   Environment env;     ///< On top of what kernels get.
   std::vector<std::string> inherit_env;
-  std::string isolation;            ///< Of the kernel; empty: none.
+  std::string isolation;            ///< Of the kernel, or kAutoIsolation; empty: none.
   std::string runtime_base;         ///< Empty: the usual one.
   std::optional<Duration> timeout;  ///< Of each block.
   Duration start_timeout = std::chrono::seconds(60);

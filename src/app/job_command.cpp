@@ -45,7 +45,9 @@ void add_job_flags(CLI::App& command, JobFlags& flags, const std::string& cwd_de
   command.add_option("--cwd", flags.cwd, cwd_description)->option_text("DIR");
   command
       .add_option("--isolation", flags.isolation,
-                  "What keeps the kernel from this machine: none, sandbox or docker [none]")
+                  "What keeps the kernel from this machine: none, sandbox, docker, or auto, the "
+                  "strongest that can be had. Without it the code is taken for your own, as by any "
+                  "interpreter [none]")
       ->option_text("KIND");
   command
       .add_option("--timeout", flags.timeout,

@@ -19,7 +19,10 @@ constexpr const char* kHelp =
     "max_age, max_kernels, default_kernel_name, env_process_whitelist, ws_ping_interval;\n"
     "JupyterWebsocketPersonality.list_kernels and env_whitelist; MappingKernelManager.cull_*.\n"
     "Others are ignored with a warning. Without auth_token it listens on loopback addresses only,\n"
-    "unless PERIJOVE_ALLOW_NO_AUTH=1. `perijove serve --help` shows Perijove's own options.";
+    "unless PERIJOVE_ALLOW_NO_AUTH=1. As there, kernels are processes of this user and may do what "
+    "it\n"
+    "may; PERIJOVE_ISOLATION=auto isolates them. `perijove serve --help` shows Perijove's own "
+    "options.";
 
 // AG2 reads the port behind the last colon, so nothing may follow it.
 std::string address_line(const GatewayServer& server) {

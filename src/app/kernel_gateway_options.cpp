@@ -136,6 +136,8 @@ class Reader {
     // jupyter_kernel_gateway's own defaults where ours differ.
     made_.serve.port_retries = 50;
     made_.serve.face.list_kernels = false;
+    // It has no isolation, and its users have what it runs in for that: a container, mostly.
+    made_.serve.gateway.isolation.default_kind = "none";
     // AG2 reads standard error up to the line with the address and no further: what is logged after
     // it must not fill the pipe.
     made_.serve.log_level = "warning";

@@ -56,6 +56,12 @@ int serve(const ServeFlags& flags) {
   if (gateway.token().empty()) {
     log::warning("no_authentication", {{"ip", gateway.options().ip}});
   }
+  const DefaultIsolation& isolation = gateway.default_isolation();
+  if (isolation.kind.empty()) {
+    console.note("warning: " + isolation.why);
+  } else if (!isolation.why.empty()) {
+    console.note("isolation: " + isolation.kind + ", by " + isolation.why);
+  }
   console.result("Perijove " PERIJOVE_VERSION " is serving at " + gateway.url_with_token());
   return gateway.run();
 }

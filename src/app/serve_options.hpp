@@ -12,7 +12,10 @@ namespace perijove {
 
 /// Everything that a serving gateway can be told; app/settings.cpp says how each is called.
 struct ServeOptions {
-  ServeOptions() { gateway.fork_servers = true; }
+  ServeOptions() {
+    gateway.fork_servers = true;
+    gateway.isolation.default_kind = kAutoIsolation;
+  }
 
   std::string ip = "127.0.0.1";
   std::uint16_t port = 8888;       ///< 0: any free one.

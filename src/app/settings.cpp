@@ -352,8 +352,14 @@ std::vector<Setting> make_settings() {
           "Also while code runs: counted from the kernel's last sign of life."),
       text(
           "isolation", "kind", [](O & o) -> auto& { return o.gateway.isolation.default_kind; },
-          "What keeps kernels from this machine unless a session asks for more: none, sandbox or "
-          "docker. With another than none, clients cannot ask for less."),
+          "What keeps kernels from this machine unless a session asks for more: none, sandbox, "
+          "docker, or auto: docker where its daemon has the image, else sandbox, else no kernel "
+          "starts. With another than none, clients cannot ask for less, with auto for less than "
+          "sandbox."),
+      text(
+          "docker-image", "name", [](O & o) -> auto& { return o.gateway.isolation.docker_image; },
+          "Image of containers for which neither session nor kernelspec names one; empty: "
+          "perijove-kernels:latest. It is never pulled."),
       list(
           "isolation-networks", "names",
           [](O & o) -> auto& { return o.gateway.isolation.networks; },

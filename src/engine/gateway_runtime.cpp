@@ -54,10 +54,15 @@ Result<std::unique_ptr<GatewayRuntime>> GatewayRuntime::create(GatewayOptions op
   const bool owns_process = options.owns_process;
   std::unique_ptr<GatewayRuntime> runtime(
       new GatewayRuntime(std::move(options), base, *std::move(runtime_dir)));
-  if (auto found = runtime->provisioners_.find(runtime->provisioners_.default_kind()); !found) {
-    return found.error();
+  Provisioners& provisioners = runtime->provisioners_;
+  const std::string& kind = provisioners.policy().default_kind;
+  if (kind != kAutoIsolation) {
+    if (auto found = provisioners.find(kind); !found) return found.error();
   }
   if (owns_process) prepare_process_supervision(runtime->shard());
+  bool settled = false;
+  provisioners.settle(runtime->shard(), [&settled] { settled = true; });
+  runtime->shard().run_until([&settled] { return settled; });
   return runtime;
 }
 
@@ -89,6 +94,7 @@ std::vector<std::unique_ptr<Provisioner>> make_provisioners(RuntimeDir& runtime_
     docker.tls_directory = variable("DOCKER_CERT_PATH");
     if (docker.tls_directory.empty()) docker.tls_directory = variable("HOME") + "/.docker";
   }
+  if (!policy.docker_image.empty()) docker.image = policy.docker_image;
   // Where clients may run anything on this machine, they may mount anything, too.
   if (policy.default_kind != "none") {
     docker.mount_roots = policy.mount_roots;

@@ -17,7 +17,8 @@ namespace perijove {
 class GatewayRuntime {
  public:
   /// Ends what gateways that were killed left behind, too. Errors: those of RuntimeDir::create, and
-  /// invalid_argument for a default isolation that there is not.
+  /// invalid_argument for a default isolation that there is not. Where that is `auto`, what it is
+  /// here is known afterwards.
   static Result<std::unique_ptr<GatewayRuntime>> create(GatewayOptions options);
 
   Shard& shard() { return shard_; }

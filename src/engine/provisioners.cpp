@@ -33,6 +33,14 @@ bool lies_below(const std::string& path, const std::string& root) {
 
 }  // namespace
 
+Provisioners::Provisioners(IsolationPolicy policy) : policy_(std::move(policy)) {
+  if (policy_.default_kind == kAutoIsolation) {
+    default_.why = "nobody has looked yet what isolation can be had here";
+  } else {
+    default_.kind = policy_.default_kind;
+  }
+}
+
 void Provisioners::add(std::unique_ptr<Provisioner> provisioner) {
   provisioners_.push_back(std::move(provisioner));
   std::stable_sort(provisioners_.begin(), provisioners_.end(), [](const auto& a, const auto& b) {
@@ -42,6 +50,43 @@ void Provisioners::add(std::unique_ptr<Provisioner> provisioner) {
 
 void Provisioners::begin(Shard& shard) {
   for (const auto& each : provisioners_) each->begin(shard);
+}
+
+void Provisioners::settle(Shard& shard, std::function<void()> done) {
+  if (policy_.default_kind != kAutoIsolation) {
+    done();
+    return;
+  }
+  settle_from(shard, provisioners_.size(), {}, std::move(done));
+}
+
+// Asks those before `end`, the strongest first. `lacking`: what those asked already have said.
+void Provisioners::settle_from(Shard& shard, std::size_t end, std::string lacking,
+                               std::function<void()> done) {
+  while (end > 0 && strength(provisioners_[end - 1]->kind()) == 0) --end;
+  if (end == 0) {
+    default_ = {.kind = "",
+                .why =
+                    "no kernel can be kept from this machine, and none is started without that "
+                    "unasked." +
+                    lacking +
+                    " Install one of them, or start the gateway with --isolation none: kernels "
+                    "may then do what its user may"};
+    done();
+    return;
+  }
+  Provisioner& next = *provisioners_[end - 1];
+  const std::string kind(next.kind());
+  next.probe_default(shard, [this, &shard, end, kind, lacking = std::move(lacking),
+                             done = std::move(done)](const Result<std::string>& found) {
+    if (found) {
+      default_ = {.kind = kind, .why = *found + (lacking.empty() ? "" : "." + lacking)};
+      done();
+    } else {
+      settle_from(shard, end - 1, lacking + " Not " + kind + ": " + found.error().message + ".",
+                  done);
+    }
+  });
 }
 
 std::vector<std::string> Provisioners::kinds() const {
@@ -65,7 +110,8 @@ Result<Provisioner*> Provisioners::find(const std::string& kind) const {
 Result<Provisioner*> Provisioners::choose(IsolationRequest& request, const Kernelspec& spec) const {
   if (request.kind.empty()) {
     const std::string own = kernelspec_setting(spec, "isolation");
-    request.kind = strength(own) > strength(policy_.default_kind) ? own : policy_.default_kind;
+    request.kind = strength(own) > strength(default_.kind) ? own : default_.kind;
+    if (request.kind.empty()) return Error{Code::failed_precondition, default_.why};
   }
   const auto provisioner = find(request.kind);
   if (!provisioner) return provisioner.error();
@@ -74,13 +120,19 @@ Result<Provisioner*> Provisioners::choose(IsolationRequest& request, const Kerne
   return *provisioner;
 }
 
+std::string Provisioners::floor() const {
+  return policy_.default_kind == kAutoIsolation ? "sandbox" : policy_.default_kind;
+}
+
 Result<void> Provisioners::allow(const IsolationRequest& request,
                                  const Provisioner& provisioner) const {
-  if (strength(policy_.default_kind) == 0) return {};
-  if (strength(provisioner.kind()) < strength(policy_.default_kind)) {
+  if (strength(floor()) == 0) return {};
+  if (strength(provisioner.kind()) < strength(floor())) {
     return Error{Code::permission_denied,
-                 "isolation '" + request.kind + "' is weaker than '" + policy_.default_kind +
-                     "', which this gateway was started with (--isolation)"};
+                 "isolation '" + request.kind + "' is weaker than '" + floor() +
+                     "', the least that this gateway gives; whoever runs it can start it with "
+                     "--isolation " +
+                     request.kind};
   }
   if (!request.network.empty() && request.network != "none" &&
       std::find(policy_.networks.begin(), policy_.networks.end(), request.network) ==

@@ -17,4 +17,11 @@ void Shard::run() {
   loop_.run();
 }
 
+void Shard::run_until(const std::function<bool()>& done) {
+  thread_ = std::this_thread::get_id();
+  while (!done() && loop_.run_one() > 0) {
+  }
+  if (loop_.stopped()) loop_.restart();  // with nothing left to do a loop counts as stopped
+}
+
 }  // namespace perijove

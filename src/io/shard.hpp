@@ -3,6 +3,7 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <thread>
 #include <zmq.hpp>
 
@@ -33,6 +34,9 @@ class Shard {
 
   /// Runs the loop on this thread until stop() or until nothing is left to do.
   void run();
+  /// Runs it on this thread until `done`, which is asked after each turn; for what must be known
+  /// before there is anything to serve.
+  void run_until(const std::function<bool()>& done);
   /// From any thread.
   void stop() { loop_.stop(); }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -103,6 +104,13 @@ class Provisioner {
   /// thread, not during this call: with facts for people (versions, what holds which limit), or
   /// with an error that says why not and what would help.
   virtual void probe(Shard& shard, std::function<void(Result<std::vector<std::string>>)> done) = 0;
+  /// The same for a kernel for which nobody asks for anything special, as cheaply as can be. `done`
+  /// as there, with one phrase about what would hold it ("bubblewrap 0.8.0").
+  virtual void probe_default(Shard& shard, std::function<void(Result<std::string>)> done) {
+    probe(shard, [done = std::move(done)](const Result<std::vector<std::string>>& facts) {
+      done(facts ? Result<std::string>(facts->front()) : facts.error());
+    });
+  }
   /// Begins a launch; failure is told by on_failed, never during this call.
   virtual std::unique_ptr<LaunchedKernel> launch(Shard& shard, LaunchRequest request,
                                                  LaunchEvents events) = 0;

@@ -161,6 +161,8 @@ class CliTestCase(unittest.TestCase):
 
     def serve(self, *arguments, **keywords):
         """A gateway on a free port, and its URL with the token."""
+        if "--isolation" not in arguments:
+            arguments = ["--isolation", "none", *arguments]
         running = self.begin("serve", "--port", "0", *arguments, **keywords)
         line = running.wait_for(" is serving at ")
         return running, line.split(" is serving at ")[1].strip()

@@ -40,7 +40,7 @@ class DiskFull(WithGateway):
         self.assertEqual((result["status"], result["output_files"]), ("ok", []), result)
         self.assertIn("No space left on device", result["warnings"][0]["message"])
         status, _, problem = self.gateway.ask("PUT", self.path + "/files/more", b"x" * 20_000)
-        self.assertGreaterEqual(status, 400)
+        self.assertEqual((status, problem["code"]), (507, "disk_full"), problem)
         self.assertIn("No space left on device", problem["detail"])
         entries = self.gateway.ask("GET", self.path + "/files")[2]["entries"]
         self.assertNotIn("more", [entry["path"] for entry in entries], "no half of it is left")

@@ -35,6 +35,15 @@ void file_problem(const CallPtr& call, const Error& error) {
   }
 }
 
+void not_written(const CallPtr& call, const Error& error) {
+  if (error.code == Code::resource_exhausted) {
+    problem(call, 507, "disk_full", error.message,
+            "the file is as it was before; remove others, or give sessions another work directory");
+  } else {
+    file_problem(call, error);
+  }
+}
+
 // The path below `files`; nullopt, and 400, for one that no file system takes.
 std::optional<std::string> path_below(const CallPtr& call, const PathParts& parts) {
   constexpr std::size_t kComponentBytesMax = 255;
@@ -231,7 +240,7 @@ void put(const std::shared_ptr<CodeSession>& session, const CallPtr& call,
   const bool existed = directory.stat(path).has_value();
   const auto written = directory.write(path, body);
   if (!written) {
-    file_problem(call, written.error());
+    not_written(call, written.error());
     return;
   }
   call->empty(existed ? 204 : 201, {{"ETag", etag_of(sha256_hex(body))}});
@@ -281,7 +290,7 @@ void upload(const std::shared_ptr<CodeSession>& session, const CallPtr& call) {
     const bool existed = session->directory().stat(path).has_value();
     const auto written = session->directory().write(path, part.bytes);
     if (!written) {
-      file_problem(call, written.error());
+      not_written(call, written.error());
       return;
     }
     files.push_back({{"path", path},

@@ -29,13 +29,15 @@ json info(V1Face& face) {
         {{"name", name}, {"display_name", entry.spec.display_name}, {"language", language}});
   }
   const SessionStoreOptions& options = face.sessions().options();
+  const DefaultIsolation& isolation = face.registry().provisioners().default_isolation();
   return {{"name", "perijove"},
           {"version", PERIJOVE_VERSION},
           {"default_kernel", face.registry().default_kernelspec()},
           {"kernels", kernels},
           {"languages", languages},
           {"isolation",
-           {{"default", face.registry().provisioners().default_kind()},
+           {{"default", isolation.kind.empty() ? json() : json(isolation.kind)},
+            {"why", isolation.why},
             {"kinds", face.registry().provisioners().kinds()}}},
           {"formatters", format_names()},
           {"defaults",

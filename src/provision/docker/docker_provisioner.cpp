@@ -14,6 +14,7 @@
 #include "protocol/json_fields.hpp"
 #include "provision/docker/docker_kernel.hpp"
 #include "provision/docker/docker_policy.hpp"
+#include "provision/docker/images.hpp"
 #include "provision/sandbox/uid_pool.hpp"
 #include "provision/sandbox/work_dir_access.hpp"
 
@@ -156,6 +157,22 @@ class DockerProvisioner final : public Provisioner {
         done(Error{Code::data_loss, "Docker: what the daemon says about itself cannot be read"});
       }
     });
+  }
+
+  void probe_default(Shard& shard, std::function<void(Result<std::string>)> done) override {
+    const auto refuse = [&shard, &done](Error error) {
+      boost::asio::post(shard.loop(),
+                        [done = std::move(done), error = std::move(error)] { done(error); });
+    };
+    if (!address_) return refuse(address_.error());
+    if (address_->socket_path.empty()) {
+      return refuse({Code::failed_precondition,
+                     "the Docker daemon at " + address_->describe() +
+                         " shares no files and no network with the gateway, so it must be asked "
+                         "for (--isolation docker)"});
+    }
+    prepare(shard);
+    find_image(engine_, options_.image, std::move(done));
   }
 
   std::unique_ptr<LaunchedKernel> launch(Shard& shard, LaunchRequest request,

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/http.hpp"
 #include "protocol/json.hpp"
 #include "protocol/json_fields.hpp"
 #include "protocol/sha256.hpp"
@@ -144,6 +145,40 @@ ImageReference split_image(std::string_view image) {
   const bool tagged = colon != image.npos && (slash == image.npos || colon > slash);
   if (!tagged) return {std::string(image), "latest"};
   return {std::string(image.substr(0, colon)), std::string(image.substr(colon + 1))};
+}
+
+void find_image(const std::shared_ptr<Engine>& engine, const std::string& image,
+                std::function<void(Result<std::string>)> done) {
+  constexpr auto kAnswerMax = std::chrono::seconds(5);
+  EngineCall version;
+  version.path = "/version";
+  version.timeout = kAnswerMax;
+  engine->call(std::move(version), [weak = std::weak_ptr(engine), image, kAnswerMax,
+                                    done = std::move(done)](const Result<std::string>& answer) {
+    const auto engine = weak.lock();
+    if (!answer || !engine) {
+      done(answer ? Error{Code::unavailable, "Docker: the gateway is ending"} : answer.error());
+      return;
+    }
+    const auto document = parse_json(*answer);
+    const std::string which =
+        "Docker " + (document && document->is_object() ? json_text(*document, "Version") : "");
+    EngineCall inspect;
+    inspect.path = "/images/" + percent_encode_path(image) + "/json";
+    inspect.timeout = kAnswerMax;
+    engine->call(std::move(inspect), [which, image, done](const Result<std::string>& found) {
+      if (found) {
+        done(which + " with image " + image);
+      } else if (found.error().code == Code::not_found) {
+        done(Error{Code::not_found, which + " has no image '" + image +
+                                        "' for kernels; make it (docker build -t " + image +
+                                        " -f docker/kernels.Dockerfile ., or scripts/images "
+                                        "kernels), or name another with --docker-image"});
+      } else {
+        done(found.error());
+      }
+    });
+  });
 }
 
 std::shared_ptr<void> pull_image(const std::shared_ptr<Engine>& engine, const std::string& image,

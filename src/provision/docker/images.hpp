@@ -19,6 +19,12 @@ struct ImageReference {
 };
 ImageReference split_image(std::string_view image);
 
+/// Looks for an image that is there already, and says with what: "Docker 20.10.24 with image NAME".
+/// Errors: unavailable (no daemon), not_found (no such image), with what would help. A daemon that
+/// does not answer within seconds counts as none.
+void find_image(const std::shared_ptr<Engine>& engine, const std::string& image,
+                std::function<void(Result<std::string>)> done);
+
 /// Has the daemon fetch an image from its registry. `done` is called once unless the share is
 /// dropped before, which ends the pull.
 [[nodiscard]] std::shared_ptr<void> pull_image(const std::shared_ptr<Engine>& engine,

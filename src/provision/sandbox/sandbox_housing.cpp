@@ -215,7 +215,12 @@ Result<void> SandboxHousing::enter_work_dir(const std::string& path) {
   if (error) {
     return Error{Code::not_found, "work directory '" + path + "': " + error.message()};
   }
-  if (auto allowed = check_work_dir(real, machine_.policy); !allowed) return allowed;
+  if (const auto allowed = check_work_dir(real, machine_.policy); !allowed) {
+    return Error{allowed.error().code,
+                 allowed.error().message +
+                     " (the gateway's --work-dir, or the session's work_dir), or do without a "
+                     "sandbox (--isolation none)"};
+  }
   FileDescriptor opened(open(real.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!opened) return cannot("open the work directory " + real);
   if (machine_.uids) {

@@ -68,6 +68,8 @@ def environment(directory):
 def _command(kind, token, arguments):
     if kind == "perijove":
         access = ["--token", token] if token else ["--no-auth"]
+        if "--isolation" not in arguments:  # as of the peers: what is tested of isolation says so
+            arguments = ["--isolation", "none", *arguments]
         return [
             places.perijove_binary(),
             "serve",

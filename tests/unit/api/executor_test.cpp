@@ -480,6 +480,22 @@ TEST_F(ExecutorTest, SaysWhichIsolationsThereAre) {
   EXPECT_THAT(executor.error().message, HasSubstr("cardboard"));
 }
 
+TEST_F(ExecutorTest, IsolatesUnlessToldNotTo) {
+  ExecutorOptions options = this->options();
+  const std::string home = std::getenv("HOME") == nullptr ? "/" : std::getenv("HOME");
+  for (const char* const kind : {"none", "auto", ""}) {
+    options.isolation = kind;
+    auto executor = Executor::start(options);
+    const bool isolated = options.isolation != "none";
+    if (!executor && isolated) {  // nothing can be had here, and that is not none either
+      EXPECT_THAT(executor.error().message, HasSubstr("--isolation none"));
+      continue;
+    }
+    ASSERT_TRUE(executor) << executor.error();
+    EXPECT_EQ(run(*executor, "env HOME").output != home + "\n", isolated) << kind;
+  }
+}
+
 TEST_F(ExecutorTest, FormatsAResultForItsReader) {
   Executor executor = start(options());
   const CodeResult result = run(executor, "print 5");

@@ -63,6 +63,7 @@ class ExecutorTest : public ::testing::Test {
   ExecutorOptions options(const std::string& kernel = "perijove-echo") const {
     ExecutorOptions options;
     options.kernel_name = kernel;
+    options.isolation = "none";
     options.work_dir = temp_.str() + "/work";
     options.runtime_dir = temp_.str() + "/run";
     options.state_dir = temp_.str() + "/state";

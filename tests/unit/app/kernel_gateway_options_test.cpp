@@ -56,6 +56,12 @@ TEST(KernelGatewayOptions, HaveTheDefaultsOfTheRealOne) {
   EXPECT_FALSE(options.serve.allow_no_auth) << "only on loopback";
 }
 
+TEST(KernelGatewayOptions, IsolateOnlyWhenAsked) {
+  EXPECT_EQ(read({}).serve.gateway.isolation.default_kind, "none");
+  EXPECT_EQ(read({}, {{"PERIJOVE_ISOLATION", "auto"}}).serve.gateway.isolation.default_kind,
+            "auto");
+}
+
 TEST(KernelGatewayOptions, AcceptAnyHostNameOnlyWithAToken) {
   EXPECT_TRUE(read({}).serve.face.allow_hosts.empty());
   EXPECT_THAT(read({}, {{"KG_AUTH_TOKEN", "t"}}).serve.face.allow_hosts, ElementsAre("*"));

@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <boost/asio/post.hpp>
 #include <filesystem>
+#include <optional>
 
 #include "engine/gateway_runtime.hpp"
 #include "support/temp_dir.hpp"
@@ -12,6 +14,101 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using namespace std::string_literals;
+
+using ::testing::AllOf;
+
+// A kind that can be had here, or not.
+class FakeProvisioner final : public Provisioner {
+ public:
+  FakeProvisioner(std::string kind, Result<std::string> found)
+      : kind_(std::move(kind)), found_(std::move(found)) {}
+  std::string_view kind() const override { return kind_; }
+  Result<void> check(const IsolationRequest&) const override { return {}; }
+  void probe(Shard& shard, std::function<void(Result<std::vector<std::string>>)> done) override {
+    boost::asio::post(shard.loop(), [this, done = std::move(done)] {
+      done(found_ ? Result<std::vector<std::string>>({*found_, "more"}) : found_.error());
+    });
+  }
+  std::unique_ptr<LaunchedKernel> launch(Shard&, LaunchRequest, LaunchEvents) override {
+    return nullptr;
+  }
+
+ private:
+  std::string kind_;
+  Result<std::string> found_;
+};
+
+// What `auto` becomes with these.
+class AutoIsolationTest : public ::testing::Test {
+ protected:
+  static Error missing(const std::string& what) { return {Code::unavailable, "no " + what}; }
+
+  Provisioners& settled(Result<std::string> sandbox, Result<std::string> docker) {
+    IsolationPolicy policy;
+    policy.default_kind = kAutoIsolation;
+    provisioners_.emplace(policy);
+    provisioners_->add(std::make_unique<FakeProvisioner>("none", "anything"s));
+    provisioners_->add(std::make_unique<FakeProvisioner>("docker", std::move(docker)));
+    provisioners_->add(std::make_unique<FakeProvisioner>("sandbox", std::move(sandbox)));
+    bool settled = false;
+    provisioners_->settle(shard_, [&settled] { settled = true; });
+    shard_.run_until([&settled] { return settled; });
+    EXPECT_TRUE(settled);
+    return *provisioners_;
+  }
+  Result<std::string> choose(const std::string& kind = {}, const Kernelspec& spec = {}) {
+    IsolationRequest request;
+    request.kind = kind;
+    const auto chosen = provisioners_->choose(request, spec);
+    if (!chosen) return chosen.error();
+    return request.kind;
+  }
+
+  Shard shard_;
+  std::optional<Provisioners> provisioners_;
+};
+
+TEST_F(AutoIsolationTest, IsTheStrongestThatThereIs) {
+  EXPECT_EQ(settled("bubblewrap"s, "a daemon"s).default_isolation().kind, "docker");
+  EXPECT_EQ(provisioners_->default_isolation().why, "a daemon");
+  EXPECT_EQ(*choose(), "docker");
+}
+
+TEST_F(AutoIsolationTest, IsTheSandboxWithoutDockerAndSaysWhy) {
+  const DefaultIsolation& found = settled("bubblewrap"s, missing("daemon")).default_isolation();
+  EXPECT_EQ(found.kind, "sandbox");
+  EXPECT_EQ(found.why, "bubblewrap. Not docker: no daemon.");
+  EXPECT_EQ(*choose(), "sandbox");
+}
+
+TEST_F(AutoIsolationTest, IsNeverNone) {
+  EXPECT_EQ(settled(missing("bubblewrap"), missing("daemon")).default_isolation().kind, "");
+  const auto refused = choose();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::failed_precondition);
+  EXPECT_THAT(refused.error().message,
+              AllOf(HasSubstr("Not docker: no daemon."), HasSubstr("Not sandbox: no bubblewrap."),
+                    HasSubstr("--isolation none")));
+  EXPECT_EQ(choose("none").error().code, Code::permission_denied);
+  EXPECT_EQ(*choose("docker"), "docker") << "who names one is told by it what is missing";
+}
+
+TEST_F(AutoIsolationTest, PromisesASandbox) {
+  settled("bubblewrap"s, "a daemon"s);
+  EXPECT_EQ(choose("none").error().code, Code::permission_denied);
+  EXPECT_EQ(*choose("sandbox"), "sandbox");
+  Kernelspec weaker;
+  weaker.metadata = R"({"perijove": {"isolation": "sandbox"}})";
+  EXPECT_EQ(*choose({}, weaker), "docker") << "a kernelspec that asks for less gets no less";
+}
+
+TEST_F(AutoIsolationTest, IsNothingBeforeAnybodyHasLooked) {
+  IsolationPolicy policy;
+  policy.default_kind = kAutoIsolation;
+  provisioners_.emplace(policy);
+  EXPECT_EQ(choose().error().code, Code::failed_precondition);
+}
 
 // The ways of this build, which look for nothing before they are used.
 class ProvisionersTest : public ::testing::Test {
