@@ -115,16 +115,16 @@ void Kernel::interrupt(Done done) {
     done(Error{Code::failed_precondition, "kernel " + id().str() + " is dead; restart it first"});
     return;
   }
+  if (hooks_.on_event) hooks_.on_event("interrupt", "");
   // Only a ready kernel: SIGINT ends one that has not installed its handler yet, and nothing runs
   // in it that could be interrupted.
-  if (lifecycle_.state() == lifecycle::State::ready) {
-    if (request_.spec.interrupt_mode == InterruptMode::message) {
-      if (channels_) send_own(Channel::control, "interrupt_request", "{}");
-    } else if (launched_) {
-      launched_->interrupt();
-    }
+  const bool ready = lifecycle_.state() == lifecycle::State::ready;
+  const bool by_message = request_.spec.interrupt_mode == InterruptMode::message;
+  if (ready && !by_message && launched_) {
+    launched_->interrupt([done = std::move(done)] { done({}); });
+    return;
   }
-  if (hooks_.on_event) hooks_.on_event("interrupt", "");
+  if (ready && by_message && channels_) send_own(Channel::control, "interrupt_request", "{}");
   done({});
 }
 

@@ -215,7 +215,10 @@ class OwnedProcessKernel final : public LaunchedKernel {
  public:
   explicit OwnedProcessKernel(std::shared_ptr<ProcessKernel> kernel) : kernel_(std::move(kernel)) {}
   ~OwnedProcessKernel() override { kernel_->end(); }
-  void interrupt() override { kernel_->signal(SIGINT); }
+  void interrupt(std::function<void()> sent) override {
+    kernel_->signal(SIGINT);
+    sent();
+  }
   void terminate() override { kernel_->signal(SIGTERM); }
   void kill() override { kernel_->kill(); }
   std::string connection_file() const override { return kernel_->connection_file(); }

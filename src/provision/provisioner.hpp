@@ -72,8 +72,9 @@ class LaunchedKernel {
  public:
   virtual ~LaunchedKernel() = default;
 
-  /// SIGINT to the kernel and what it started in its group.
-  virtual void interrupt() = 0;
+  /// SIGINT to the kernel and what it started in its group. `sent` is called once, also during the
+  /// call: it is on its way then, so that code which comes later is not what it hits.
+  virtual void interrupt(std::function<void()> sent) = 0;
   /// SIGTERM, likewise.
   virtual void terminate() = 0;
   /// SIGKILL to the group and to every descendant that can be found.

@@ -112,15 +112,21 @@ class DockerKernel final : public ContainerWatcher,
     kept_.reset();
   }
 
-  void signal(const char* name) {
-    if (container_id_.empty() || exit_) return;
+  void signal(
+      const char* name, std::function<void()> sent = [] {}) {
+    if (container_id_.empty() || exit_) {
+      sent();
+      return;
+    }
     EngineCall call;
     call.method = "POST";
     call.path = "/containers/" + container_id_ + "/kill";
     call.query = {{"signal", name}};
     // An interrupt that comes late would hit something else; an end is wanted whenever it comes.
     if (std::string_view(name) != "SIGINT") call.retry_for = kRetryFor;
-    setting_.engine->call(std::move(call), [weak = weak_from_this(), name](const auto& answer) {
+    setting_.engine->call(std::move(call), [weak = weak_from_this(), name,
+                                            sent = std::move(sent)](const auto& answer) {
+      sent();
       const auto self = weak.lock();
       if (!self || self->ended_ || answer) return;
       log::warning(
@@ -523,7 +529,9 @@ class OwnedDockerKernel final : public LaunchedKernel {
  public:
   explicit OwnedDockerKernel(std::shared_ptr<DockerKernel> kernel) : kernel_(std::move(kernel)) {}
   ~OwnedDockerKernel() override { kernel_->end(); }
-  void interrupt() override { kernel_->signal("SIGINT"); }
+  void interrupt(std::function<void()> sent) override {
+    kernel_->signal("SIGINT", std::move(sent));
+  }
   void terminate() override { kernel_->signal("SIGTERM"); }
   void kill() override { kernel_->signal("SIGKILL"); }
   std::string connection_file() const override { return kernel_->connection_file(); }

@@ -33,7 +33,7 @@ class FailedKernel final : public LaunchedKernel {
       if (told && *told) (*told)(error);
     });
   }
-  void interrupt() override {}
+  void interrupt(std::function<void()> sent) override { sent(); }
   void terminate() override {}
   void kill() override {}
   std::string connection_file() const override { return {}; }
@@ -53,7 +53,7 @@ class LeasedKernel final : public LaunchedKernel {
  public:
   LeasedKernel(std::unique_ptr<LaunchedKernel> kernel, std::shared_ptr<UidPool::Lease> lease)
       : lease_(std::move(lease)), kernel_(std::move(kernel)) {}
-  void interrupt() override { kernel_->interrupt(); }
+  void interrupt(std::function<void()> sent) override { kernel_->interrupt(std::move(sent)); }
   void terminate() override { kernel_->terminate(); }
   void kill() override { kernel_->kill(); }
   std::string connection_file() const override { return kernel_->connection_file(); }

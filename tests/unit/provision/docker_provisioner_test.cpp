@@ -161,7 +161,7 @@ TEST_F(DockerProvisionerTest, AnInterruptReachesWhatTheKernelHasStarted) {
   ASSERT_TRUE(until([this] { return !endpoints_.empty() || !failures_.empty(); })) << output_;
   ASSERT_EQ(execute("import os"), "ok");
   boost::asio::steady_timer timer(shard_.loop(), std::chrono::milliseconds(300));
-  timer.async_wait([this](const auto&) { kernel_->interrupt(); });
+  timer.async_wait([this](const auto&) { kernel_->interrupt([] {}); });
   EXPECT_EQ(execute("os.system('sleep 1000')"), "ok") << "the shell and its sleep were ended";
   EXPECT_EQ(execute("1"), "ok");
 }

@@ -237,7 +237,7 @@ TEST_F(LocalProvisionerTest, TellsWhyItCouldNotStart) {
   EXPECT_EQ(failures_[0].code, Code::not_found);
   EXPECT_THAT(failures_[0].message, HasSubstr("'no-such-kernel'"));
   EXPECT_EQ(kernel_->describe(), "not running");
-  kernel_->interrupt();
+  kernel_->interrupt([] {});
   kernel_->terminate();
   kernel_->kill();
   kernel_.reset();
@@ -259,7 +259,7 @@ TEST_F(LocalProvisionerTest, PassesSignalsOn) {
       "trap 'echo interrupted' INT; trap 'echo terminated; exit 7' TERM; echo ready; "
       "while :; do sleep 0.01; done");
   ASSERT_TRUE(until([this] { return output_ == "ready\n"; }));
-  kernel_->interrupt();
+  kernel_->interrupt([] {});
   ASSERT_TRUE(until([this] { return output_ == "ready\ninterrupted\n"; }));
   kernel_->terminate();
   ASSERT_TRUE(until([this] { return !exits_.empty(); }));
@@ -269,7 +269,7 @@ TEST_F(LocalProvisionerTest, PassesSignalsOn) {
 TEST_F(LocalProvisionerTest, KillsWhatIgnoresSignals) {
   launch("trap '' INT TERM; echo ready; while :; do sleep 0.01; done");
   ASSERT_TRUE(until([this] { return output_ == "ready\n"; }));
-  kernel_->interrupt();
+  kernel_->interrupt([] {});
   kernel_->terminate();
   kernel_->kill();
   ASSERT_TRUE(until([this] { return !exits_.empty(); }));

@@ -325,7 +325,7 @@ TEST_F(SandboxProvisionerTest, AnInterruptReachesWhatTheKernelStarted) {
       "os.system('/usr/bin/python3 -uc \"import time; print(\\'ready\\'); time.sleep(1000)\"')\n"
       "print('go on')\n"));
   ASSERT_TRUE(until([this] { return output_ == "ready\n"; }));
-  kernel_->interrupt();
+  kernel_->interrupt([] {});
   ASSERT_TRUE(until([this] { return !exits_.empty(); }));
   EXPECT_THAT(output_, HasSubstr("KeyboardInterrupt"));
   EXPECT_THAT(output_, ::testing::EndsWith("go on\n"));
