@@ -181,6 +181,23 @@ class Docker(Base):
         self.assertEqual(self.output(path, "print(x + 1)"), "42", "that of a living gateway stays")
 
 
+@unittest.skipIf(why_no_docker(), why_no_docker())
+class OurKernels(Base):
+    """Programs of this machine in containers whose image has the libraries that they need."""
+
+    def test_the_python_kernel(self):
+        spec = pathlib.Path(os.environ["JUPYTER_PATH"], "kernels", "perijove-python", "kernel.json")
+        programs = str(pathlib.Path(json.loads(spec.read_text())["argv"][0]).parent)
+        gateway = Gateway(arguments=["--isolation", "docker", "--isolation-mounts", programs],
+                          environ={"DOCKER_HOST": os.environ["DOCKER_HOST"]})
+        self.addCleanup(gateway.stop)
+        self.gateway = gateway
+        path = self.make({"volumes": [f"{programs}:{programs}:ro"]}, kernel="perijove-python")
+        self.assertEqual(self.output(path, "import IPython\nx = 41\n!id -u\nprint(x + 1)").splitlines()[1:], ["42"])
+        self.assertLess(gateway.ask("POST", path + "/restart", {})[0], 300)
+        self.assertEqual(self.output(path, "print('x' in globals())"), "False")
+
+
 class NoDaemon(Base):
     @classmethod
     def setUpClass(cls):

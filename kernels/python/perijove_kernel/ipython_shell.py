@@ -259,11 +259,19 @@ class IPythonShell:
 
     def warm_up(self, cells):
         """Runs them as those of a client, and forgets them."""
+        shell = self._shell
+        names = dict(shell.user_ns)
         for code in cells:
-            self._shell.code_has_begun = True  # nobody interrupts it
+            shell.code_has_begun = True  # nobody interrupts it
             self._event_loop.run(self._run_cell(code, False, False))
-        self._shell.payload_manager.clear_payload()
-        self._shell.reset(new_session=True)
+        shell.user_ns.clear()
+        shell.user_ns.update(names)
+        names["_oh"].clear()
+        for name in ("_", "__", "___"):
+            setattr(shell.displayhook, name, "")
+        shell.last_error = shell.last_execution_result = None
+        shell.last_execution_succeeded = True
+        shell.payload_manager.clear_payload()
         self._event_loop.close()
 
     def after_fork(self):

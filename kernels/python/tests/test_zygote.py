@@ -180,6 +180,19 @@ class KernelsOfAZygote(ZygoteKernelTestCase):
             self.value(self.kernel(zygote), "import sys; 'colorsys' in sys.modules"), "True"
         )
 
+    def test_know_nothing_of_what_has_warmed_it_up(self):
+        code = (
+            "import sys\n(sorted(set(globals()) - {'sys'}), In, Out, hasattr(sys, 'last_value'), "
+            "get_ipython().execution_count, type(exit).__name__, __name__)"
+        )
+        cold = self.value(self.started(), code)
+        for options in ((), ("--preload", "numpy,pandas,matplotlib.pyplot")):
+            kernel = self.kernel(self.ready(*options))
+            run = kernel.run(code)
+            self.assertEqual((run.error, run.stdout, run.stderr), (None, "", ""))
+            self.assertEqual(run.results, [cold])
+            self.assertEqual(kernel.run("1/0").error[0], "ZeroDivisionError")
+
     def test_do_without_ipython_where_they_should(self):
         kernel = self.kernel(self.ready("--plain"))
         self.assertEqual(self.value(kernel, "import sys; 'IPython' in sys.modules"), "False")
@@ -249,6 +262,11 @@ class Requests(ZygoteKernelTestCase):
             ({"limits": {"open_files": -1}}, "open_files"),
             ({"limits": []}, "limits"),
             ({"orphan": 1}, "orphan"),
+            ({"sandbox": 1}, "sandbox"),
+            ({"sandbox": {"uid": 1}}, "cgroups"),
+            ({"sandbox": {"cgroups": -1}}, "cgroups"),
+            ({"sandbox": {"cgroups": 0}}, "orphan"),
+            ({"sandbox": {"cgroups": 0}, "orphan": True}, "2 descriptors"),
         ):
             with self.subTest(fields):
                 answer, _ = self.fork(zygote, **fields)
@@ -256,6 +274,9 @@ class Requests(ZygoteKernelTestCase):
                 self.assertIn(fault, answer["error"])
         zygote.send(self.request(), [self.null])
         self.assertIn("1 descriptors", zygote.receive()["error"])
+        # Not one of these is a namespace, and what cannot be entered is not answered with a kernel.
+        zygote.send(self.request(orphan=True, sandbox={"cgroups": 0}), [self.null] * 4)
+        self.assertIn("cannot enter its namespaces", zygote.receive()["error"])
         zygote.send([1, 2])
         self.assertEqual(zygote.receive()["id"], None)
         zygote.peer.send(b"no json")

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "io/file_descriptor.hpp"
+#include "io/user_namespace.hpp"
 #include "support/temp_dir.hpp"
 
 namespace perijove {
@@ -64,6 +65,31 @@ TEST_F(StartProcessTest, LimitsHoldFromTheFirstInstruction) {
                    .open_files_max = 33};
   EXPECT_EQ(output_of("ulimit -d; ulimit -t; ulimit -f; ulimit -n; nproc"),
             "102400\n7\n8\n33\n1\n");
+}
+
+// Root inside is nobody outside: it may not even do there what anybody's owner may.
+TEST_F(StartProcessTest, AUserNamespaceHasTheUsersThatItWasGiven) {
+  constexpr uid_t kFirst = 1'900'004'000;
+  const bool is_root = geteuid() == 0;
+  const auto made = is_root
+                        ? make_user_namespace({{.inside = 0, .outside = kFirst, .count = 1},
+                                               {.inside = 7, .outside = kFirst + 1, .count = 2}})
+                        : make_user_namespace({{.inside = 0, .outside = geteuid(), .count = 1}});
+  if (!made) GTEST_SKIP() << made.error();
+  start_.user_namespace = made->get();
+  if (is_root) start_.identity = ProcessIdentity{.uid = 8, .gid = 8};
+  EXPECT_EQ(output_of("id -u; id -g"), is_root ? "8\n8\n" : "0\n0\n");
+  if (!is_root) return;
+  EXPECT_THAT(output_of("cat /proc/self/uid_map"), HasSubstr("1900004001"));
+  start_.identity = ProcessIdentity{.uid = 0, .gid = 0};
+  EXPECT_EQ(
+      output_of("id -u; kill -0 1 2>/dev/null || echo no; cat /etc/shadow 2>/dev/null || echo no"),
+      "0\nno\nno\n");
+  start_.identity = ProcessIdentity{.uid = 5, .gid = 5};
+  start_.argv = {"sh", "-c", "id -u"};
+  const auto stranger = start_process(start_);
+  ASSERT_FALSE(stranger);
+  EXPECT_THAT(stranger.error().message, HasSubstr("become another user"));
 }
 
 TEST_F(StartProcessTest, TellsWhichStepFailed) {
