@@ -224,6 +224,48 @@ class PlainJupyter:
         self.assertEqual(text_of(wire.answers_to(asked)), "typed\n")
         self.request("DELETE", f"/api/kernels/{kernel}", expected=204)
 
+    def test_python_is_debugged(self):
+        kernel = self.request("POST", "/api/kernels", {"name": "perijove-python"}, 201)["id"]
+        wire = self.wire(kernel)
+        numbers = iter(range(1, 100))
+
+        def debug(command, **arguments):
+            request = message(
+                "debug_request",
+                {
+                    "type": "request",
+                    "seq": next(numbers),
+                    "command": command,
+                    "arguments": arguments,
+                },
+                channel="control",
+            )
+            asked = wire.send(request)
+            reply = wire.receive_until(
+                lambda each: each["msg_type"] == "debug_reply"
+                and each["parent_header"].get("msg_id") == asked
+            )[-1]["content"]
+            self.assertTrue(reply["success"], reply)
+            return reply.get("body", {})
+
+        code = "x = 41\ny = x + 1\nprint(y)"
+        debug("initialize", clientID="test", adapterID="", pathFormat="path")
+        debug("attach")
+        path = debug("dumpCell", code=code)["sourcePath"]
+        debug("setBreakpoints", source={"path": path}, breakpoints=[{"line": 3}])
+        debug("configurationDone")
+        running = wire.send(execute_request(code))
+        stopped = wire.receive_until(
+            lambda each: each["msg_type"] == "debug_event" and each["content"]["event"] == "stopped"
+        )[-1]["content"]["body"]
+        frame = debug("stackTrace", threadId=stopped["threadId"])["stackFrames"][0]
+        self.assertEqual((frame["line"], frame["source"]["path"]), (3, path))
+        self.assertEqual(debug("evaluate", expression="y", frameId=frame["id"])["result"], "42")
+        debug("setBreakpoints", source={"path": path}, breakpoints=[])
+        debug("continue", threadId=stopped["threadId"])
+        self.assertEqual(text_of(wire.answers_to(running)), "42\n")
+        self.request("DELETE", f"/api/kernels/{kernel}", expected=204)
+
     def test_nbclient_executes_a_notebook_in_each(self):
         for name, cells in KERNELS.items():
             with self.subTest(name):
