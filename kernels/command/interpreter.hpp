@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "command/failure.hpp"
 #include "command/language.hpp"

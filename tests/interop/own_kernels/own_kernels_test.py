@@ -15,7 +15,7 @@ import unittest
 
 import places
 import server
-from wire import Wire, execute_request, message, one_of_type, text_of
+from wire import Wire, execute_request, is_idle, message, one_of_type, parent_of, text_of
 
 SECONDS = 60
 
@@ -222,6 +222,54 @@ class PlainJupyter:
         wire.receive_until(lambda each: each["msg_type"] == "input_request")
         wire.send(message("input_reply", {"value": "typed"}, channel="stdin"))
         self.assertEqual(text_of(wire.answers_to(asked)), "typed\n")
+        self.request("DELETE", f"/api/kernels/{kernel}", expected=204)
+
+    def test_python_is_debugged(self):
+        kernel = self.request("POST", "/api/kernels", {"name": "perijove-python"}, 201)["id"]
+        wire = self.wire(kernel)
+        numbers = iter(range(1, 100))
+        received = []  # all of it: what the cell prints may come before the reply to `continue`
+
+        def receive_until(accept):
+            while not any(map(accept, received)):
+                received.append(wire.receive())
+            return next(filter(accept, received))["content"]
+
+        def debug(command, **arguments):
+            request = message(
+                "debug_request",
+                {
+                    "type": "request",
+                    "seq": next(numbers),
+                    "command": command,
+                    "arguments": arguments,
+                },
+                channel="control",
+            )
+            asked = wire.send(request)
+            reply = receive_until(
+                lambda each: each["msg_type"] == "debug_reply" and parent_of(each) == asked
+            )
+            self.assertTrue(reply["success"], reply)
+            return reply.get("body", {})
+
+        code = "x = 41\ny = x + 1\nprint(y)"
+        debug("initialize", clientID="test", adapterID="", pathFormat="path")
+        debug("attach")
+        path = debug("dumpCell", code=code)["sourcePath"]
+        debug("setBreakpoints", source={"path": path}, breakpoints=[{"line": 3}])
+        debug("configurationDone")
+        running = wire.send(execute_request(code))
+        stopped = receive_until(
+            lambda each: each["msg_type"] == "debug_event" and each["content"]["event"] == "stopped"
+        )["body"]
+        frame = debug("stackTrace", threadId=stopped["threadId"])["stackFrames"][0]
+        self.assertEqual((frame["line"], frame["source"]["path"]), (3, path))
+        self.assertEqual(debug("evaluate", expression="y", frameId=frame["id"])["result"], "42")
+        debug("setBreakpoints", source={"path": path}, breakpoints=[])
+        debug("continue", threadId=stopped["threadId"])
+        receive_until(lambda each: is_idle(each) and parent_of(each) == running)
+        self.assertEqual(text_of(received), "42\n")
         self.request("DELETE", f"/api/kernels/{kernel}", expected=204)
 
     def test_nbclient_executes_a_notebook_in_each(self):
