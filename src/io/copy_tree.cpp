@@ -15,6 +15,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/ids.hpp"
 #include "base/scope.hpp"
 
 namespace perijove {
@@ -245,14 +246,21 @@ FileDescriptor open_to_change(int at, const std::string& name) {
   return open_directory(found.get(), ".");
 }
 
-void remove_contents(const FileDescriptor& directory, std::size_t depth) {
+// Removes what is in the directory. What lies too deep for the descriptors that there are is moved
+// up to `top` first, where it is no deeper than that.
+void remove_contents(const FileDescriptor& directory, const FileDescriptor& top,
+                     std::size_t depth) {
   const auto names = names_in(directory, ".");
   if (!names) return;
   for (const std::string& name : *names) {
     if (::unlinkat(directory.get(), name.c_str(), 0) == 0) continue;
-    if (const FileDescriptor inside = open_to_change(directory.get(), name); inside) {
-      if (depth < 4 * kDepthMax) remove_contents(inside, depth + 1);
+    const FileDescriptor inside = open_to_change(directory.get(), name);
+    if (!inside) continue;
+    if (depth == kDepthMax) {
+      ::renameat(directory.get(), name.c_str(), top.get(), ("deep-" + random_hex(8)).c_str());
+      continue;
     }
+    remove_contents(inside, top, depth + 1);
     ::unlinkat(directory.get(), name.c_str(), AT_REMOVEDIR);
   }
 }
@@ -313,8 +321,14 @@ Result<void> move_entries(const FileDescriptor& from, const FileDescriptor& to) 
 }
 
 void blocking_remove_tree(const FileDescriptor& parent, const std::string& name) {
-  if (const FileDescriptor directory = open_to_change(parent.get(), name); directory) {
-    remove_contents(directory, 0);
+  const FileDescriptor directory = open_to_change(parent.get(), name);
+  if (!directory) return;
+  std::vector<std::string> before;
+  while (true) {
+    remove_contents(directory, directory, 0);
+    auto left = names_in(directory, name);
+    if (!left || left->empty() || *left == before) break;
+    before = *std::move(left);  // moved up, under new names, unless they cannot be removed at all
   }
   ::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR);
 }

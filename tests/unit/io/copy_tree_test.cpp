@@ -172,6 +172,20 @@ TEST_F(CopyTreeTest, RemovesATreeWithoutFollowingLinks) {
   EXPECT_EQ(read(root_ / "elsewhere/file"), "stays");
 }
 
+TEST_F(CopyTreeTest, RemovesATreeThatIsDeeperThanThereAreDescriptors) {
+  FileDescriptor at = open(from());
+  for (int i = 0; i < 5000; ++i) {
+    ASSERT_EQ(::mkdirat(at.get(), "d", 0700), 0);
+    at = FileDescriptor(::openat(at.get(), "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+  at.reset();
+  const auto copied = copy();
+  ASSERT_FALSE(copied);
+  EXPECT_THAT(copied.error().message, HasSubstr("nested too deeply"));
+  blocking_remove_tree(open(from()), "d");
+  EXPECT_TRUE(fs::is_empty(from()));
+}
+
 TEST_F(CopyTreeTest, TheDigestIsOfWhatWasCopied) {
   write(root_ / "file", std::string(3'000'000, 'x'));
   const FileDescriptor source(::open((root_ / "file").c_str(), O_RDONLY | O_CLOEXEC));
