@@ -20,6 +20,8 @@
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
+#include <utility>
 
 namespace perijove::kernels::guest {
 namespace {
@@ -97,6 +99,24 @@ std::vector<ProcessEntry> all_processes() {
   return entries;
 }
 
+/// Where the system has no pidfds, as gVisor's older releases: a thread waits for the end, and
+/// leaves the process to be waited for again.
+Descriptor end_of(pid_t id) {
+  Pipe pipe = pipe_to_read();
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the threads that expect them
+  std::thread([id, told = std::move(pipe.theirs)] {
+    siginfo_t ended = {};
+    while (waitid(P_PID, static_cast<id_t>(id), &ended, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+    }
+    write_all(told.get(), "", 1);
+  }).detach();
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return std::move(pipe.ours);
+}
+
 std::vector<pid_t> descendants() {
   const std::vector<ProcessEntry> processes = all_processes();
   std::vector<pid_t> found = {getpid()};
@@ -168,7 +188,11 @@ Process::Process(const ProcessOptions& options) {
                              std::generic_category().message(fault));
   }
   exit_ = Descriptor(static_cast<int>(syscall(SYS_pidfd_open, id_, 0)));
-  if (exit_.get() < 0) throw std::system_error(errno, std::generic_category(), "pidfd_open");
+  if (exit_.get() >= 0) return;
+  if (errno != ENOSYS && errno != EPERM) {
+    throw std::system_error(errno, std::generic_category(), "pidfd_open");
+  }
+  exit_ = end_of(id_);
 }
 
 Process::End Process::wait() {

@@ -118,6 +118,8 @@ class Kernel : public std::enable_shared_from_this<Kernel> {
   const std::optional<ProcessExit>& last_exit() const { return last_exit_; }
   /// The last bytes that its process wrote to standard output and error.
   const std::string& log_tail() const { return log_tail_; }
+  /// See LaunchedKernel::place; another one after each restart.
+  std::shared_ptr<KernelPlace> place() const { return launched_ ? launched_->place() : nullptr; }
   const KernelChannels::Counters* counters() const {
     return channels_ ? &channels_->counters() : nullptr;
   }

@@ -7,6 +7,7 @@
 #include "code/extraction.hpp"
 #include "code/pip_install.hpp"
 #include "code/result_json.hpp"
+#include "engine/command_runner.hpp"
 #include "executor/code_session.hpp"
 #include "executor/request_environment.hpp"
 #include "protocol/code_blocks.hpp"
@@ -138,6 +139,8 @@ void CodeExecution::cancel() {
   if (state_ == State::queued) {
     refuse_block(CodeStatus::cancelled, "cancelled", "it was cancelled before it began");
     finish();
+  } else if (command_) {
+    command_->cancel();
   } else if (in_block_) {
     kernel_->runner->cancel();
   } else if (admission_ || restricted_run_) {
@@ -156,7 +159,12 @@ void CodeExecution::abandon(const std::string& reason) {
   cancelled_ = true;
   admission_.reset();
   restricted_run_.reset();
-  if (kernel_ != nullptr && kernel_->runner->running()) {
+  if (command_) {
+    const RunResult run = std::exchange(command_, nullptr)->abandon();
+    in_block_ = false;
+    take_result(run);
+    block_ = request_.blocks.size();
+  } else if (kernel_ != nullptr && kernel_->runner->running()) {
     const RunResult run = kernel_->runner->abandon();
     if (std::exchange(in_block_, false)) {
       take_result(run);
@@ -194,6 +202,7 @@ void CodeExecution::next_block() {
   block_code_ = block.code;
   block_file_ = block.entry_point;
   block_command_.clear();
+  block_argv_.clear();
   temporary_file_.clear();
   if (!block.entry_point.empty()) {
     const auto entry = block.files.find(block.entry_point);
@@ -253,7 +262,8 @@ Result<void> CodeExecution::write_files() {
 
 void CodeExecution::run_in(LanguageKernel& kernel) {
   kernel_ = &kernel;
-  if (block_command_.empty()) block_language_ = kernel.language;
+  const bool own_code = block_command_.empty() && block_argv_.empty();
+  if (own_code) block_language_ = kernel.language;
   const auto refuse = [this](std::string type, std::string message, std::string hint = {}) {
     refuse_block(CodeStatus::rejected, std::move(type), std::move(message), std::move(hint));
     finish();
@@ -264,13 +274,13 @@ void CodeExecution::run_in(LanguageKernel& kernel) {
            "interrupt or restart the session");
     return;
   }
-  const auto written = block_command_.empty() ? write_files() : Result<void>();
+  const auto written = own_code ? write_files() : Result<void>();
   if (!written) {
     refuse_unwritten(written.error());
     return;
   }
   std::string environment;
-  if (!request_.env.empty()) {
+  if (!request_.env.empty() && block_argv_.empty()) {
     auto code = environment_code(request_.env, kernel.language, EnvironmentStep::set);
     if (!code) {
       refuse("invalid_argument", code.error().message);
@@ -279,15 +289,19 @@ void CodeExecution::run_in(LanguageKernel& kernel) {
     environment = *std::move(code);
   }
   emit("started", {{"block", block_}, {"language", block_language_}});
+  if (!block_argv_.empty()) {
+    bring_files([this] { run_command(); });
+    return;
+  }
   if (environment.empty()) {
-    run_block();
+    bring_files([this] { run_block(); });
     return;
   }
   kernel.runner->run(environment, silently(), [weak = weak_from_this()](const RunResult& run) {
     const auto self = weak.lock();
     if (!self || self->done()) return;
     self->kernel_->note_loss(run.verdict);
-    self->run_block();
+    self->bring_files([self = self.get()] { self->run_block(); });
   });
 }
 
@@ -318,13 +332,14 @@ void CodeExecution::run_block() {
     code = request_.output.silence_pip ? silence_pip(block_code_, block_language_) : block_code_;
   }
   kernel_->runner->run(code, options, [weak = weak_from_this()](const RunResult& run) {
-    if (const auto self = weak.lock()) self->block_done(run);
+    const auto self = weak.lock();
+    if (!self || self->done()) return;
+    self->in_block_ = false;
+    self->fetch_files([self = self.get(), run] { self->block_done(run); });
   });
 }
 
 void CodeExecution::block_done(const RunResult& run) {
-  if (done()) return;
-  in_block_ = false;
   kernel_->note_loss(run.verdict);
   kernel_->runs_on = run.verdict.stuck;
   take_loss();

@@ -19,6 +19,7 @@
 namespace perijove {
 
 class CodeSession;
+class CommandRunner;
 struct LanguageKernel;
 struct LanguageProgram;
 
@@ -79,8 +80,10 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   void on_clear(bool wait);
   void on_input(const InputRequest& request);
   /// The kernel that runs the block right now; nullptr between the blocks.
-  LanguageKernel* interruptible() const { return in_block_ ? kernel_ : nullptr; }
+  LanguageKernel* interruptible() const { return in_block_ && !command_ ? kernel_ : nullptr; }
   void note_interrupt() { interrupted_ = true; }
+  /// The same of a program beside a kernel; false when none runs.
+  bool interrupt_command();
   /// The session has ended: whatever is left ends with it.
   void abandon(const std::string& reason);
 
@@ -94,6 +97,12 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   void save_block();
   void run_restricted();
   void run_program(const LanguageProgram& program);
+  // Beside a kernel (container_blocks.cpp).
+  void run_beside(std::vector<std::string> command);
+  void bring_files(std::function<void()> next);
+  void fetch_files(std::function<void()> next);
+  void run_command();
+  void command_done(const RunResult& run);
   void refuse_unwritten(const Error& error);
   bool try_again();
 
@@ -142,6 +151,8 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   std::string temporary_file_;  // the same, when nobody named it
   std::string block_command_;   // runs the file, where a program does that; else empty
   WorkDirSnapshot before_;
+  std::vector<std::string> block_argv_;  // the same, beside a kernel
+  std::shared_ptr<CommandRunner> command_;
   LanguageKernel* kernel_ = nullptr;  // that runs the block
   bool in_block_ = false;             // it does: not code of ours around it
   bool cancelled_ = false;

@@ -173,6 +173,7 @@ void CodeSession::remember(HistoryEntry entry) {
 }
 
 void CodeSession::interrupt() {
+  if (running_ && running_->interrupt_command()) return;
   const LanguageKernel* const running = running_ ? running_->interruptible() : nullptr;
   if (running != nullptr) running_->note_interrupt();
   for (auto& [language, kernel] : kernels_) {

@@ -16,6 +16,7 @@
 #include "executor/code_request.hpp"
 #include "executor/earlier_displays.hpp"
 #include "executor/python_helper.hpp"
+#include "executor/remote_files.hpp"
 #include "executor/result_cache.hpp"
 #include "executor/session_policies.hpp"
 #include "executor/session_setup.hpp"
@@ -54,7 +55,10 @@ struct LanguageKernel {
   bool runs_on = false;         ///< Code that was given up was still running.
   bool loss_is_untold = false;  ///< Variables are gone, and no result has said so yet.
   std::function<void(Result<LanguageKernel*>)> when_ready;
+  std::unique_ptr<RemoteFiles> files;  ///< Where the kernel sees another work directory.
 
+  /// The same, of the process that runs now; null where there is nothing to carry.
+  RemoteFiles* remote_files(const WorkDir& directory);
   /// Whether that code still runs.
   bool stuck() const;
   /// Counts the process that a verdict says is gone.
@@ -182,6 +186,9 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   /// The kernel for a language, started when need be; `use` gets it when it is ready, or the error:
   /// not_found (nobody speaks it), unavailable, deadline_exceeded.
   void with_kernel(const std::string& language, std::function<void(Result<LanguageKernel*>)> use);
+  /// What runs a file in a language for which the containers of this session have no kernel; empty:
+  /// there is a kernel, or nobody knows.
+  std::vector<std::string> command_for(const std::string& language) const;
   Result<LanguageKernel*> start_kernel(const std::string& language, const std::string& name,
                                        Branch branch = {});
   void copy_files(const std::string& from, std::function<void(Result<void>)> done);

@@ -167,6 +167,8 @@ bool CodeExecution::decided_by_policy() {
     run_restricted();
   } else if (const LanguageProgram* const program = policies.program_of(block_language_)) {
     run_program(*program);
+  } else if (auto command = session_.command_for(block_language_); !command.empty()) {
+    run_beside(std::move(command));
   } else {
     return false;
   }
@@ -175,6 +177,10 @@ bool CodeExecution::decided_by_policy() {
 
 // In the bash kernel, which keeps its limits, its isolation, and its word on how a program ended.
 void CodeExecution::run_program(const LanguageProgram& program) {
+  if (!session_.command_for("bash").empty()) {
+    run_beside({program.executable});
+    return;
+  }
   if (const auto written = save_code(); !written) {
     refuse_unwritten(written.error());
     return;

@@ -13,6 +13,7 @@ constexpr std::size_t kBlockBytes = 512;
 constexpr std::size_t kNameBytes = 100;
 constexpr std::size_t kPrefixBytes = 155;
 constexpr std::uint64_t kOctalMax = 077777777777;  // eleven digits
+constexpr std::uint32_t kIdMax = 07777777;         // seven
 
 struct Header {
   char name[kNameBytes];
@@ -50,13 +51,14 @@ void put_text(char (&field)[kSize], std::string_view text) {
 }
 
 std::string block_of(std::string_view prefix, std::string_view name, char type, std::uint64_t size,
-                     std::int64_t modified_s, std::uint32_t mode) {
+                     std::int64_t modified_s, std::uint32_t mode, std::uint32_t uid,
+                     std::uint32_t gid) {
   Header header{};
   put_text(header.name, name);
   put_text(header.prefix, prefix);
   put_octal(header.mode, mode & 07777);
-  put_octal(header.uid, 0);
-  put_octal(header.gid, 0);
+  put_octal(header.uid, std::min(uid, kIdMax));
+  put_octal(header.gid, std::min(gid, kIdMax));
   put_octal(header.size, std::min(size, kOctalMax));
   put_octal(header.mtime,
             std::min(static_cast<std::uint64_t>(std::max<std::int64_t>(modified_s, 0)), kOctalMax));
@@ -111,18 +113,20 @@ std::string tar_header(const TarEntry& entry) {
   std::string records;
   if (!cut || !is_ascii(path)) records += pax_record("path", path);
   if (size > kOctalMax) records += pax_record("size", std::to_string(size));
+  if (entry.uid > kIdMax) records += pax_record("uid", std::to_string(entry.uid));
+  if (entry.gid > kIdMax) records += pax_record("gid", std::to_string(entry.gid));
 
   std::string header;
   if (!records.empty()) {
-    header = block_of({}, "PaxHeader", 'x', records.size(), entry.modified_s, 0644);
+    header = block_of({}, "PaxHeader", 'x', records.size(), entry.modified_s, 0644, 0, 0);
     header += records;
     header.append(tar_padding(records.size()), '\0');
   }
   const std::string_view all = path;
   const std::string_view prefix = cut ? all.substr(0, *cut) : std::string_view();
   const std::string_view name = cut && *cut > 0 ? all.substr(*cut + 1) : all.substr(0, kNameBytes);
-  return header +
-         block_of(prefix, name, entry.is_directory ? '5' : '0', size, entry.modified_s, entry.mode);
+  return header + block_of(prefix, name, entry.is_directory ? '5' : '0', size, entry.modified_s,
+                           entry.mode, entry.uid, entry.gid);
 }
 
 std::size_t tar_padding(std::uint64_t size_bytes) {

@@ -12,6 +12,8 @@ struct TarEntry {
   std::uint64_t size_bytes = 0;  ///< Of a file.
   std::int64_t modified_s = 0;   ///< Since 1970.
   std::uint32_t mode = 0644;     ///< Permission bits.
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
 };
 
 /// What stands before the entry's bytes: a ustar header (POSIX.1-2017, pax, "ustar Interchange

@@ -14,6 +14,7 @@
 #include "protocol/connection_info.hpp"
 #include "protocol/kernelspec.hpp"
 #include "provision/isolation.hpp"
+#include "provision/kernel_place.hpp"
 
 namespace perijove {
 
@@ -86,6 +87,8 @@ class LaunchedKernel {
   virtual std::string describe() const = 0;
   /// What holds this kernel; whole once on_endpoints was called.
   virtual IsolationReport isolation() const = 0;
+  /// What else can be done where it runs; null where nothing can, or it does not run.
+  virtual std::shared_ptr<KernelPlace> place() { return nullptr; }
 };
 
 /// A way to run kernels.

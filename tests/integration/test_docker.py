@@ -136,6 +136,37 @@ class Docker(Base):
             result = self.execute(path, f"open('{place}', 'w')")
             self.assertIn("Read-only file system", result["error"]["message"])
 
+    # rows: D05
+    def test_the_daemon_may_be_told_another_directory(self):
+        other = self.gateway.directory / "other"
+        other.mkdir(mode=0o777, exist_ok=True)
+        other.chmod(0o777)
+        (other / "there.txt").write_text("elsewhere")
+        path = self.make({"bind_dir": str(other)})
+        self.assertEqual(self.output(path, "print(open('there.txt').read()); open('made.txt', 'w').write('x')"),
+                         "elsewhere")
+        self.assertEqual((other / "made.txt").read_text(), "x")
+        directory = pathlib.Path(self.gateway.ask("GET", path)[2]["work_dir"])
+        self.assertFalse((directory / "made.txt").exists())
+
+    # rows: B03
+    def test_a_sandbox_for_one_piece_of_code(self):
+        """As DockerSandbox: little memory, no network, success, output and exit code, and nothing left."""
+        name = f"perijove-it-once-{os.getpid()}"
+        for code, expected in (("print(6 * 7)", ("ok", "42\n", 0)),
+                               ("import sys; print('so far'); sys.exit(3)", ("error", "so far\n", 3)),
+                               ("import socket; socket.create_connection(('192.0.2.1', 9))", ("error", "", 1))):
+            path = self.make({"container_name": name, "network_disabled": True,
+                              "resource_limits": {"memory": "160m"}})
+            result = self.execute(path, code, timeout=30)
+            self.assertEqual((result["status"], result["stdout"], result["exit_code"]), expected, result)
+            self.assertEqual(self.gateway.ask("DELETE", path)[0], 204)
+            wait_until(lambda: name not in self.containers(), "the container's end")
+        path = self.make({"image": "perijove/no-such:image", "pull": "never"})
+        result = self.execute(path, "1")
+        self.assertNotIn(result["status"], ("ok", "error"), "not the code's fault")
+        self.assertIn("no-such", result["error"]["message"])
+
     # rows: D23
     def test_a_restart_empties_the_state_and_keeps_the_files(self):
         path = self.make()

@@ -6,7 +6,6 @@
 
 #include "protocol/json.hpp"
 #include "protocol/json_fields.hpp"
-#include "protocol/tar.hpp"
 #include "provision/docker/images.hpp"
 
 namespace perijove::docker {
@@ -16,12 +15,16 @@ namespace {
 constexpr auto kRemovalMax = std::chrono::seconds(15);
 constexpr auto kRemovalPause = std::chrono::milliseconds(20);
 
+// What the daemon says of a directory that it does not see.
+constexpr const char* kUnseen = "bind source path does not exist";
+
 Error explain(const Error& error) {
   std::string hint;
-  if (error.message.find("bind source path does not exist") != std::string::npos) {
+  if (error.message.find(kUnseen) != std::string::npos) {
     hint =
-        "; the daemon sees other files than the gateway: name the work directory as it sees it in "
-        "bind_dir, and a --runtime-dir that both see";
+        "; the daemon sees other files than the gateway: have them copied (files: archive, and a "
+        "network that the gateway reaches), or name the work directory as it sees it in bind_dir, "
+        "and a --runtime-dir that both see";
   } else if (error.message.find("could not select device driver") != std::string::npos) {
     hint =
         "; the daemon has no driver for such devices: for GPUs install the NVIDIA Container "
@@ -86,12 +89,8 @@ void ContainerLaunch::pull() {
                      });
 }
 
-// gVisor is what the daemon has under a name of its own choice.
+// gVisor is what the daemon has under a name of its own choice, which may be its default.
 void ContainerLaunch::check_runtime() {
-  if (make_.options.runtime.empty()) {
-    create();
-    return;
-  }
   EngineCall info;
   info.path = "/info";
   send(std::move(info), [this](const std::string& answer) {
@@ -100,8 +99,12 @@ void ContainerLaunch::check_runtime() {
                               (*document)["Runtimes"].is_object();
     const nlohmann::json runtimes =
         has_runtimes ? (*document)["Runtimes"] : nlohmann::json::object();
-    const auto found = runtimes.find(make_.options.runtime);
-    if (found == runtimes.end()) {
+    const bool named = !make_.options.runtime.empty();
+    const std::string runtime = named          ? make_.options.runtime
+                                : has_runtimes ? json_text(*document, "DefaultRuntime")
+                                               : "";
+    const auto found = runtimes.find(runtime);
+    if (found == runtimes.end() && named) {
       std::string known;
       for (const auto& [name, about] : runtimes.items()) {
         known += (known.empty() ? "" : ", ") + name;
@@ -110,7 +113,8 @@ void ContainerLaunch::check_runtime() {
                                                 make_.options.runtime + "'; it has: " + known});
       return;
     }
-    const std::string path = found->is_object() ? json_text(*found, "path") : "";
+    const std::string path =
+        found != runtimes.end() && found->is_object() ? json_text(*found, "path") : "";
     const bool gvisor = path.substr(path.rfind('/') + 1) == "runsc";
     const auto ready = gvisor ? events_.on_gvisor() : Result<void>();
     if (ready) {
@@ -128,6 +132,8 @@ void ContainerLaunch::create() {
   call.query = {{"name", make_.name}};
   call.body = container_body(make_.options, make_.plan, make_.limits);
   creating_ = true;
+  const bool own_name = make_.options.container_name.empty();
+  if (own_name) containers_->expect(make_.name, farewell(), engine_);
   // Kept until the answer, also when nobody wants the kernel any more: what was created must go.
   engine_->call(std::move(call), [self = shared_from_this()](const Result<std::string>& answer) {
     self->creating_ = false;
@@ -135,14 +141,16 @@ void ContainerLaunch::create() {
   });
 }
 
+Farewell ContainerLaunch::farewell() const {
+  if (!make_.options.stop_container) return Farewell::nothing;
+  return make_.options.auto_remove ? Farewell::remove : Farewell::stop;
+}
+
 void ContainerLaunch::created(const Result<std::string>& answer) {
-  const ContainerOptions& options = make_.options;
   if (answer) {
-    containers_->add(make_.name,
-                     !options.stop_container ? Farewell::nothing
-                     : options.auto_remove   ? Farewell::remove
-                                             : Farewell::stop,
-                     engine_);
+    containers_->add(make_.name, farewell(), engine_);
+  } else if (make_.options.container_name.empty()) {
+    containers_->forget(make_.name);
   }
   if (abandoned_) {
     if (answer) Containers::end(containers_, make_.name);
@@ -159,11 +167,7 @@ void ContainerLaunch::created(const Result<std::string>& answer) {
     return;
   }
   events_.on_created(id_);
-  if (make_.file) {
-    put_file();
-  } else {
-    start_container();
-  }
+  put_files(0);
 }
 
 void ContainerLaunch::not_created(const Error& error) {
@@ -178,6 +182,8 @@ void ContainerLaunch::not_created(const Error& error) {
                                    "' is not on the daemon's machine and is not to be pulled; make "
                                    "it (scripts/images kernels) or docker pull it, name another "
                                    "with `image`, or set pull to 'missing' beside it"});
+  } else if (events_.on_unseen && error.message.find(kUnseen) != std::string::npos) {
+    make_unseen(error);
   } else if (error.code != Code::already_exists) {
     fail(explain(error));
   } else if (wait_for_the_name()) {
@@ -190,6 +196,19 @@ void ContainerLaunch::not_created(const Error& error) {
                                          "remove it (docker rm -f " +
                                          make_.name + ")"});
   }
+}
+
+// Once: what is made instead mounts nothing of ours.
+void ContainerLaunch::make_unseen(const Error& error) {
+  auto instead = std::exchange(events_.on_unseen, nullptr)(error);
+  if (!instead) {
+    fail(explain(instead.error()));
+    return;
+  }
+  const std::string image = make_.plan.image;  // which may have been built
+  make_ = *std::move(instead);
+  make_.plan.image = image;
+  create();
 }
 
 // The kernel before this one had the name, and its removal is on its way.
@@ -257,25 +276,18 @@ void ContainerLaunch::check_reused(const std::string& answer) {
   send(std::move(restart), [this](const std::string&) { events_.on_started(); });
 }
 
-void ContainerLaunch::put_file() {
-  // In a directory of its own: ipykernel writes the file anew, so the directory must be writable
-  // for the container's user, who may be any (nobody else is in there), and a volume is root's.
-  TarEntry directory;
-  directory.path = kPutDirectory;
-  directory.is_directory = true;
-  directory.mode = 0777;
-  TarEntry entry;
-  entry.path = std::string(kPutDirectory) + "/" + make_.file->name;
-  entry.size_bytes = make_.file->text.size();
-  entry.mode = 0644;
+void ContainerLaunch::put_files(std::size_t next) {
+  if (next == make_.puts.size()) {
+    start_container();
+    return;
+  }
   EngineCall put;
   put.method = "PUT";
   put.path = "/containers/" + id_ + "/archive";
-  put.query = {{"path", kKernelDirInside}};
+  put.query = {{"path", make_.puts[next].directory}};
   put.content_type = "application/x-tar";
-  put.body = tar_header(directory) + tar_header(entry) + make_.file->text;
-  put.body.append(tar_padding(entry.size_bytes) + kTarEndBytes, '\0');
-  send(std::move(put), [this](const std::string&) { start_container(); });
+  put.body = make_.puts[next].tar;
+  send(std::move(put), [this, next](const std::string&) { put_files(next + 1); });
 }
 
 void ContainerLaunch::start_container() {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "provision/docker/container_body.hpp"
 #include "provision/docker/container_options.hpp"
@@ -19,21 +20,22 @@ struct ContainerMake {
   ContainerOptions options;
   ContainerPlan plan;
   ContainerLimits limits;
-  /// A file to put into kPutDirectory of kKernelDirInside, where the daemon does not see ours.
-  struct File {
-    std::string name;
-    std::string text;
+  /// A tar archive to unpack in a directory of it before it starts.
+  struct Put {
+    std::string directory;
+    std::string tar;
   };
-  std::optional<File> file;
+  std::vector<Put> puts;
 };
-
-inline constexpr const char* kPutDirectory = "put";
 
 /// What is told on the way, from the loop.
 struct ContainerLaunchEvents {
   std::function<void(std::string_view line)> on_progress;  ///< Of a pull or a build.
   /// The runtime is gVisor's. What cannot be made ready for that is the launch's failure.
   std::function<Result<void>()> on_gvisor;
+  /// The daemon does not see a directory that is to be mounted, as the error says. What is made
+  /// instead, or why nothing is. May be null.
+  std::function<Result<ContainerMake>(const Error&)> on_unseen;
   /// It was created; events about it may come from here on.
   std::function<void(const std::string& id)> on_created;
   std::function<void()> on_started;
@@ -65,12 +67,14 @@ class ContainerLaunch : public std::enable_shared_from_this<ContainerLaunch> {
   void pull();
   void check_runtime();
   void create();
+  Farewell farewell() const;
   void created(const Result<std::string>& answer);
   void not_created(const Error& error);
   bool wait_for_the_name();
   void reuse();
   void check_reused(const std::string& answer);
-  void put_file();
+  void put_files(std::size_t next);
+  void make_unseen(const Error& error);
   void start_container();
   void fail(const Error& error);
   void send(EngineCall call, std::function<void(const std::string&)> next);

@@ -413,6 +413,7 @@ Result<ContainerOptions> parse_container_options(std::string_view text) {
                          "reuse_container",
                          "container_work_dir",
                          "bind_dir",
+                         "files",
                          "extra_volumes",
                          "volumes",
                          "extra_hosts",
@@ -452,6 +453,9 @@ Result<ContainerOptions> parse_container_options(std::string_view text) {
       fields.boolean("auto_remove", options.stop_container && !options.reuse_container);
   options.work_dir_inside = fields.text("container_work_dir", options.work_dir_inside);
   options.bind_dir = fields.text("bind_dir");
+  constexpr FileSharing kSharings[] = {FileSharing::automatic, FileSharing::mount,
+                                       FileSharing::archive};
+  options.files = kSharings[fields.choice("files", {"auto", "mount", "archive"}, 0)];
   read_volumes(fields, "extra_volumes", options.volumes);
   read_volumes(fields, "volumes", options.volumes);
   options.extra_hosts = fields.text_map("extra_hosts");

@@ -38,6 +38,13 @@ struct Ulimit {
 
 enum class PullPolicy { missing, never, always };
 
+/// How the work directory and a container's come to have the same files.
+enum class FileSharing {
+  automatic,  ///< Mounted where the daemon sees our directories, else copied.
+  mount,
+  archive,  ///< Copied before and after each block of code.
+};
+
 /// What a caller may say about the container of a kernel: the fields of a session's `docker`
 /// object, with the names that Docker and the executors of agents use.
 struct ContainerOptions {
@@ -50,6 +57,7 @@ struct ContainerOptions {
   bool reuse_container = false;           ///< Kernels run in the container of that name.
   std::string work_dir_inside = "/workspace";  ///< `container_work_dir`.
   std::string bind_dir;                        ///< The work directory as the daemon sees it.
+  FileSharing files = FileSharing::automatic;  ///< `files`: auto, mount, archive.
   std::vector<Volume> volumes;                 ///< `extra_volumes`, `volumes`.
   std::map<std::string, std::string> extra_hosts;
   Environment environment;

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -59,7 +60,16 @@ Containers::~Containers() {
     const Duration left = latest - Clock::now();
     if (!call || left <= Duration::zero()) continue;
     call->timeout = left;
-    const auto answer = blocking_call(address_, *call);
+    auto answer = blocking_call(address_, *call);
+    // What the daemon was told to create when our loop stopped comes about in a moment.
+    constexpr auto kMoment = std::chrono::seconds(1);
+    constexpr auto kPause = std::chrono::milliseconds(20);
+    const TimePoint given_up = Clock::now() + kMoment;
+    while (made.expected && !answer && answer.error().code == Code::not_found &&
+           Clock::now() < given_up) {
+      std::this_thread::sleep_for(kPause);
+      answer = blocking_call(address_, *call);
+    }
     if (!is_done(answer)) {
       log::warning("container_left", {{"container", name}, {"reason", answer.error().message}});
     }
@@ -68,6 +78,11 @@ Containers::~Containers() {
 
 void Containers::add(const std::string& name, Farewell farewell, std::shared_ptr<Engine> engine) {
   made_[name] = {farewell, std::move(engine)};
+}
+
+void Containers::expect(const std::string& name, Farewell farewell,
+                        std::shared_ptr<Engine> engine) {
+  made_[name] = {.farewell = farewell, .engine = std::move(engine), .expected = true};
 }
 
 bool Containers::is_ending(const std::string& name) const {

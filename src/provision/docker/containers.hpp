@@ -33,6 +33,10 @@ class Containers {
   Containers(const Containers&) = delete;
   Containers& operator=(const Containers&) = delete;
 
+  /// `name`, which nobody else uses, is about to be created: at our end it may exist or not, or
+  /// come about a moment later. add() or forget() follow.
+  void expect(const std::string& name, Farewell farewell, std::shared_ptr<Engine> engine);
+  void forget(const std::string& name) { made_.erase(name); }
   /// `name` was created by way of `engine`, which is kept as long as it is known here.
   void add(const std::string& name, Farewell farewell, std::shared_ptr<Engine> engine);
   /// Ends it, trying again for a while when the daemon is away. `self` is this object.
@@ -45,6 +49,7 @@ class Containers {
     Farewell farewell;
     std::shared_ptr<Engine> engine;
     bool ending = false;
+    bool expected = false;
   };
 
   HttpAddress address_;

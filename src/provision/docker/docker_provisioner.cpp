@@ -59,6 +59,7 @@ class LeasedKernel final : public LaunchedKernel {
   std::string connection_file() const override { return kernel_->connection_file(); }
   std::string describe() const override { return kernel_->describe(); }
   IsolationReport isolation() const override { return kernel_->isolation(); }
+  std::shared_ptr<KernelPlace> place() override { return kernel_->place(); }
 
  private:
   std::shared_ptr<UidPool::Lease> lease_;
@@ -194,6 +195,7 @@ class DockerProvisioner final : public Provisioner {
                           .events = events_,
                           .gateway_label = to_label(identity_),
                           .default_image = options_.image,
+                          .is_blind = is_blind_,
                           .kernel_uid = ::geteuid(),
                           .kernel_gid = ::getegid(),
                           .open_to_gvisor = nullptr};
@@ -282,6 +284,7 @@ class DockerProvisioner final : public Provisioner {
   std::shared_ptr<Engine> engine_;
   std::shared_ptr<Containers> containers_;
   std::shared_ptr<ContainerEvents> events_;
+  const std::shared_ptr<bool> is_blind_ = std::make_shared<bool>(false);
   bool swept_ = false;
 };
 

@@ -155,8 +155,8 @@ void find_image(const std::shared_ptr<Engine>& engine, const std::string& image,
   version.timeout = kAnswerMax;
   engine->call(std::move(version), [weak = std::weak_ptr(engine), image, kAnswerMax,
                                     done = std::move(done)](const Result<std::string>& answer) {
-    const auto engine = weak.lock();
-    if (!answer || !engine) {
+    const auto alive = weak.lock();
+    if (!answer || !alive) {
       done(answer ? Error{Code::unavailable, "Docker: the gateway is ending"} : answer.error());
       return;
     }
@@ -166,7 +166,7 @@ void find_image(const std::shared_ptr<Engine>& engine, const std::string& image,
     EngineCall inspect;
     inspect.path = "/images/" + percent_encode_path(image) + "/json";
     inspect.timeout = kAnswerMax;
-    engine->call(std::move(inspect), [which, image, done](const Result<std::string>& found) {
+    alive->call(std::move(inspect), [which, image, done](const Result<std::string>& found) {
       if (found) {
         done(which + " with image " + image);
       } else if (found.error().code == Code::not_found) {

@@ -82,6 +82,8 @@ class ImageTest(WithDaemon, unittest.TestCase):
 
 
 class AutoGenTest(WithDaemon, unittest.IsolatedAsyncioTestCase):
+    # It waits for the server to be ready, as long as it thinks right, and removes it in the end.
+    # rows: K01 K08 K09 Q26
     async def test_its_server_runs_the_image(self):
         from autogen_core import CancellationToken
         from autogen_core.code_executor import CodeBlock

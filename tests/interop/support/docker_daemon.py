@@ -15,13 +15,17 @@ SCRIPTS = places.INTEROP.parent.parent / "scripts"
 class Daemon:
     """Starting it skips the test where that cannot be done. A context manager.
 
-    `prepare` is called with its directory before it starts.
+    `prepare` is called with its directory before it starts. With `blind_to`, a directory, it has a mount
+    name space of its own, in which that is empty: it does not see what a gateway keeps there.
     """
 
-    def __init__(self, *options, prepare=lambda directory: None):
+    def __init__(self, *options, prepare=lambda directory: None, blind_to=None):
         if os.geteuid() != 0:
             raise unittest.SkipTest("only root can start a Docker daemon")
         self.options = options
+        self.prefix = [] if blind_to is None else [
+            "unshare", "--mount", "--propagation", "private", "sh", "-c",
+            'mount -t tmpfs none "$0" && exec "$@"', blind_to]
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pji-"))  # short: holds socket paths
         prepare(self.directory)
         started = self._run("start", *options)
@@ -52,5 +56,6 @@ class Daemon:
             raise AssertionError(stopped.stderr)
 
     def _run(self, action, *options):
-        return subprocess.run([SCRIPTS / "dockerd", action, self.directory, *options],
+        prefix = self.prefix if action != "stop" else []
+        return subprocess.run([*prefix, SCRIPTS / "dockerd", action, self.directory, *options],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

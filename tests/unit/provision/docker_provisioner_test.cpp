@@ -87,7 +87,7 @@ for family in 1, 2, 16, 17, 38, 40:
 
 TEST_F(DockerProvisionerTest, ItsOptionsAreThoseOfTheContainer) {
   const json docker = {
-      {"container_name", "perijove-test-options"},
+      {"container_name", test_name("options")},
       {"environment", {{"FROM_OPTIONS", "yes"}}},
       {"extra_hosts", {{"peer.test", "192.0.2.7"}}},
       {"read_only", true},
@@ -111,7 +111,7 @@ TEST_F(DockerProvisionerTest, ItsOptionsAreThoseOfTheContainer) {
             "yes\n1\ntouch: cannot touch '/usr/x': Read-only file system\nwritable\n300\n"
             "/elsewhere\n16384\n");
   const json container = inspect();
-  EXPECT_EQ(container["Name"], "/perijove-test-options");
+  EXPECT_EQ(container["Name"], "/" + test_name("options"));
   const json& host = container["HostConfig"];
   EXPECT_EQ(host["Memory"], 100 * 1024 * 1024) << "the tighter of both";
   EXPECT_EQ(host["MemorySwap"], 100 * 1024 * 1024);
@@ -215,7 +215,7 @@ TEST_F(DockerProvisionerTest, NoticesThatSomebodyElseEndedTheContainer) {
 }
 
 TEST_F(DockerProvisionerTest, ANameIsFreeAgainForTheNextLaunch) {
-  const json docker = {{"container_name", "perijove-test-again"}};
+  const json docker = {{"container_name", test_name("again")}};
   for (int i = 0; i < 3; ++i) {
     output_.clear();
     launch(shell("echo ready; sleep 1000", docker));
@@ -224,7 +224,7 @@ TEST_F(DockerProvisionerTest, ANameIsFreeAgainForTheNextLaunch) {
 }
 
 TEST_F(DockerProvisionerTest, ANameThatIsTakenIsTold) {
-  const json docker = {{"container_name", "perijove-test-taken"}};
+  const json docker = {{"container_name", test_name("taken")}};
   launch(shell("echo ready; sleep 1000", docker));
   ASSERT_TRUE(until_output("ready"));
   RuntimeDir other_dir = make_runtime_dir(temp_.str() + "/other");
@@ -233,7 +233,7 @@ TEST_F(DockerProvisionerTest, ANameThatIsTakenIsTold) {
   ASSERT_TRUE(until([this] { return !failures_.empty(); }));
   EXPECT_EQ(failures_[0].code, Code::already_exists);
   EXPECT_THAT(failures_[0].message,
-              AllOf(HasSubstr("perijove-test-taken"), HasSubstr("docker rm -f")));
+              AllOf(HasSubstr(test_name("taken")), HasSubstr("docker rm -f")));
 }
 
 // rows: D06
@@ -251,7 +251,7 @@ TEST_F(DockerProvisionerTest, AStoppedContainerMayBeKept) {
 
 // rows: D18 D23
 TEST_F(DockerProvisionerTest, AContainerIsUsedAgainWithItsFiles) {
-  const json docker = {{"container_name", "perijove-test-reused"}, {"reuse_container", true}};
+  const json docker = {{"container_name", test_name("reused")}, {"reuse_container", true}};
   const std::string script = "cat /tmp/count; echo one >>/tmp/count; echo ready; sleep 1000";
   launch(shell(script, docker));
   ASSERT_TRUE(until_output("ready"));
@@ -279,10 +279,11 @@ TEST_F(DockerProvisionerTest, AContainerIsUsedAgainWithItsFiles) {
     const auto second = other->launch(shard_, shell(script, docker), events());
     ASSERT_TRUE(until_output("ready")) << failures_[0];
     EXPECT_THAT(output_, HasSubstr("one\none\nready"));
-    ASSERT_TRUE(ask("POST", "/containers/perijove-test-reused/kill"));
+    ASSERT_TRUE(ask("POST", "/containers/" + test_name("reused") + "/kill"));
     ASSERT_TRUE(until([this] { return !exits_.empty(); })) << "of a container of another gateway";
   }
-  EXPECT_TRUE(until([&] { return ask("DELETE", "/containers/perijove-test-reused").has_value(); }));
+  EXPECT_TRUE(
+      until([&] { return ask("DELETE", "/containers/" + test_name("reused")).has_value(); }));
 }
 
 // rows: D07
@@ -381,7 +382,7 @@ class DockerNetworkTest : public DockerTest {
     if (!made_) return;
     EXPECT_TRUE(ask("DELETE", "/networks/" + network_));
   }
-  const std::string network_ = "perijove-test-" + random_hex(4);
+  const std::string network_ = test_name(random_hex(4));
   bool made_ = false;
 };
 
@@ -469,19 +470,19 @@ TEST_F(DockerProvisionerTest, EndsTheContainersOfADeadGatewayAndNoOthers) {
         docker::blocking_call(*docker::parse_docker_host(daemon_of_the_tests()), call);
     ASSERT_TRUE(made) << made.error();
   };
-  create("perijove-test-dead", {{"org.perijove.gateway", docker::to_label(dead)}});
-  create("perijove-test-kept",
+  create(test_name("dead"), {{"org.perijove.gateway", docker::to_label(dead)}});
+  create(test_name("kept"),
          {{"org.perijove.gateway", docker::to_label(dead)}, {"org.perijove.keep", "files"}});
-  create("perijove-test-elsewhere", {{"org.perijove.gateway", docker::to_label(elsewhere)}});
-  create("perijove-test-foreign", json::object());
+  create(test_name("elsewhere"), {{"org.perijove.gateway", docker::to_label(elsewhere)}});
+  create(test_name("foreign"), json::object());
   std::optional<Result<std::vector<std::string>>> told;
   provisioner_->probe(shard_, [&](auto facts) { told = std::move(facts); });
   EXPECT_TRUE(until([&] { return told.has_value(); }));
-  EXPECT_TRUE(ask("GET", "/containers/perijove-test-dead/json")) << "a look ends nothing";
+  EXPECT_TRUE(ask("GET", "/containers/" + test_name("dead") + "/json")) << "a look ends nothing";
   launch(shell("sleep 1000"));
-  EXPECT_TRUE(until([&] { return !ask("GET", "/containers/perijove-test-dead/json"); }));
+  EXPECT_TRUE(until([&] { return !ask("GET", "/containers/" + test_name("dead") + "/json"); }));
   for (const char* name : {"kept", "elsewhere", "foreign"}) {
-    EXPECT_TRUE(ask("DELETE", std::string("/containers/perijove-test-") + name)) << name;
+    EXPECT_TRUE(ask("DELETE", "/containers/" + test_name(name))) << name;
   }
 }
 

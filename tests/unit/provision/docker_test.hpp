@@ -27,6 +27,11 @@ using ::testing::IsEmpty;
 
 inline constexpr const char* kImage = "perijove-kernels:test";
 
+/// Of a container; another one for each process that runs these tests on one daemon.
+inline std::string test_name(const std::string& purpose) {
+  return "perijove-test-" + std::to_string(::getpid()) + "-" + purpose;
+}
+
 inline std::string daemon_of_the_tests() {
   const char* const host = std::getenv("DOCKER_HOST");
   return host == nullptr ? "" : host;

@@ -1,0 +1,173 @@
+#include "provision/docker/container_design.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/ids.hpp"
+#include "protocol/tar.hpp"
+#include "provision/process_kernel.hpp"
+
+namespace perijove::docker {
+namespace {
+
+constexpr const char* kShared =
+    "what the kernel writes to its work directory is limited by that file system alone";
+constexpr const char* kCopied =
+    "the work directory is a volume of the container; files are copied before and after each block "
+    "of a session";
+
+// The kernelspec's command, as it is called inside: the interpreter that the gateway's machine has
+// under some path is the image's python3.
+std::vector<std::string> command_inside(const LaunchRequest& request,
+                                        const ContainerOptions& options,
+                                        const std::string& connection_file) {
+  Kernelspec spec = request.spec;
+  spec.interpreter.clear();
+  if (!options.command.empty()) spec.argv = options.command;
+  auto argv = launch_argv(
+      spec, {{"connection_file", connection_file}, {"kernel_id", request.kernel_id.str()}});
+  if (options.command.empty() && begins_with_python(request.spec)) {
+    const std::string program = argv.front().substr(argv.front().rfind('/') + 1);
+    argv.front() = program.starts_with("python") ? "python3" : program;
+  }
+  return argv;
+}
+
+}  // namespace
+
+Result<void> ContainerDesign::prepare() {
+  name_ = options_.container_name;
+  if (name_.empty()) {
+    name_ = "perijove-" + request_.kernel_id.str().substr(0, 8) + "-" + random_hex(4);
+  }
+  if (options_.image.empty() && setting_.default_image.empty() && options_.build_path.empty()) {
+    return Error{Code::failed_precondition,
+                 "no image is named for the kernel's container, and the gateway has no default"};
+  }
+  const bool remote = setting_.engine->address().socket_path.empty();
+  copies_files_ = options_.files == FileSharing::archive ||
+                  (options_.files == FileSharing::automatic && (remote || *setting_.is_blind));
+  const bool needs_tcp = transport_of(request_.spec) == Transport::tcp;
+  const bool over_tcp = remote || *setting_.is_blind || needs_tcp;
+  if (over_tcp) {
+    const std::string which = needs_tcp ? "this kernel, whose channels cannot be unix sockets,"
+                                        : "a kernel whose daemon does not see our directories";
+    if (const auto reached = check_reach(which); !reached) return reached;
+  }
+  if (const auto sound = check_copying(); !sound) return sound;
+  limits_ = combine_limits(options_, request_.limits);
+  make_report();
+  return channels_.make(setting_.runtime_dir, {.kernel_id = request_.kernel_id.str(),
+                                               .kernel_name = request_.spec.name,
+                                               .container_name = name_,
+                                               .daemon = setting_.engine->address().describe(),
+                                               .keeps_container = !options_.auto_remove,
+                                               .over_tcp = over_tcp,
+                                               .uid = setting_.kernel_uid,
+                                               .gid = setting_.kernel_gid});
+}
+
+Result<void> ContainerDesign::check_reach(const std::string& which) const {
+  if (!options_.network.empty() && options_.network != "none") return {};
+  return Error{Code::failed_precondition,
+               which +
+                   " is reached by TCP, and network 'none' has none; name a network of Docker's "
+                   "that this machine reaches"};
+}
+
+Result<void> ContainerDesign::check_copying() const {
+  if (!copies_work_dir() || !options_.read_only) return {};
+  return Error{Code::failed_precondition,
+               "with read_only the work directory cannot be made the kernel's own where files "
+               "are copied into the container; leave read_only out, or mount a directory of the "
+               "daemon's machine (bind_dir)"};
+}
+
+// The work directory is a volume of the container's, unless the daemon has been shown another.
+bool ContainerDesign::copies_work_dir() const { return copies_files_ && options_.bind_dir.empty(); }
+
+// The daemon sees other files than we do, as it turns out.
+Result<ContainerMake> ContainerDesign::make_blind(const Error& error) {
+  if (options_.files != FileSharing::automatic || !options_.auto_remove) return error;
+  *setting_.is_blind = true;
+  copies_files_ = true;
+  if (copies_work_dir()) {
+    std::replace(report_.notes.begin(), report_.notes.end(), std::string(kShared),
+                 std::string(kCopied));
+  }
+  const auto reached = check_reach("a kernel whose daemon does not see our directories");
+  if (!reached) return reached.error();
+  if (const auto sound = check_copying(); !sound) return sound.error();
+  if (const auto moved = channels_.move_to_tcp(); !moved) return moved.error();
+  return make();
+}
+
+void ContainerDesign::make_report() {
+  report_.kind = "docker";
+  report_.network = options_.network.empty() ? "none" : options_.network;
+  report_.limits = report_limits(limits_, options_);
+  if (!limits_.memory_bytes) {
+    report_.notes.emplace_back("memory is not limited: the kernel may take the machine's");
+  }
+  if (report_.network != "none") {
+    report_.notes.push_back("the kernel reaches whatever Docker's network '" + report_.network +
+                            "' reaches, often other containers, this machine and the Internet");
+  }
+  report_.notes.emplace_back(copies_work_dir() ? kCopied : kShared);
+}
+
+ContainerMake ContainerDesign::make() const {
+  ContainerMake made;
+  made.name = name_;
+  made.options = options_;
+  made.limits = limits_;
+  if (channels_.over_tcp()) made.puts.push_back({kKernelDirInside, channels_.file_archive()});
+  ContainerPlan& plan = made.plan;
+  plan.image = options_.image.empty() ? setting_.default_image : options_.image;
+  // A registry's image of that name would be somebody else's.
+  if (options_.image.empty()) made.options.pull = PullPolicy::never;
+  plan.command = with_init_command(options_.init_command,
+                                   command_inside(request_, options_, channels_.file_inside()));
+  plan.env = environment_inside(request_.env);
+  plan.user = options_.user.empty()
+                  ? std::to_string(setting_.kernel_uid) + ":" + std::to_string(setting_.kernel_gid)
+                  : options_.user;
+  if (!copies_files_) plan.work_dir = request_.work_dir;
+  if (!options_.bind_dir.empty()) plan.work_dir = options_.bind_dir;
+  if (copies_work_dir()) made.puts.push_back({"/", work_dir_archive()});
+  if (!channels_.over_tcp()) plan.kernel_dir = channels_.directory();
+  plan.labels = {{kGatewayLabel, setting_.gateway_label}, {kKernelLabel, request_.kernel_id.str()}};
+  if (!options_.stop_container) {
+    plan.labels[kKeepLabel] = "running";
+  } else if (!options_.auto_remove) {
+    plan.labels[kKeepLabel] = "files";
+  }
+  return made;
+}
+
+// A volume is root's until somebody gives it away.
+std::string ContainerDesign::work_dir_archive() const {
+  const ContainerUser user = user_inside();
+  TarEntry directory;
+  directory.path = options_.work_dir_inside.substr(1);
+  directory.is_directory = true;
+  directory.mode = 0755;
+  directory.uid = user.uid;
+  directory.gid = user.gid;
+  return tar_header(directory) + std::string(kTarEndBytes, '\0');
+}
+
+ContainerUser ContainerDesign::user_inside() const {
+  return parse_user(options_.user)
+      .value_or(ContainerUser{setting_.kernel_uid, setting_.kernel_gid});
+}
+
+ContainerSite ContainerDesign::site(const std::string& container_id) const {
+  const ContainerUser user = user_inside();
+  return {.container_id = container_id,
+          .work_dir = options_.work_dir_inside,
+          .shares_files = !copies_work_dir(),
+          .owner = {.uid = user.uid, .gid = user.gid}};
+}
+
+}  // namespace perijove::docker

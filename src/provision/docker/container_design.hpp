@@ -1,0 +1,82 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "io/runtime_dir.hpp"
+#include "provision/docker/container_body.hpp"
+#include "provision/docker/container_channels.hpp"
+#include "provision/docker/container_launch.hpp"
+#include "provision/docker/container_options.hpp"
+#include "provision/docker/container_place.hpp"
+#include "provision/docker/containers.hpp"
+#include "provision/docker/docker_policy.hpp"
+#include "provision/docker/engine.hpp"
+#include "provision/docker/events.hpp"
+#include "provision/provisioner.hpp"
+
+namespace perijove::docker {
+
+/// What all kernels of a gateway share.
+struct DockerSetting {
+  RuntimeDir& runtime_dir;
+  std::shared_ptr<Engine> engine;
+  std::shared_ptr<Containers> containers;
+  std::shared_ptr<ContainerEvents> events;
+  std::string gateway_label;  ///< The value of kGatewayLabel.
+  std::string default_image;
+  /// Whether the daemon is known not to see our directories; of all launches, for the first one
+  /// finds out.
+  std::shared_ptr<bool> is_blind;
+  uid_t kernel_uid;  ///< Whom kernels run as, and whose sockets theirs must be.
+  gid_t kernel_gid;
+  /// Makes the work directory writable for a kernel behind gVisor; null: it is.
+  std::function<Result<void>()> open_to_gvisor;
+};
+
+/// What the container of one kernel is to be, of what its caller asked for and what the gateway and
+/// the daemon have. Nothing here speaks to the daemon.
+class ContainerDesign {
+ public:
+  ContainerDesign(const DockerSetting& setting, LaunchRequest request, ContainerOptions options)
+      : setting_(setting), request_(std::move(request)), options_(std::move(options)) {}
+
+  /// What this machine contributes: name, limits, channels. Errors: failed_precondition for wishes
+  /// that exclude one another, and those of ContainerChannels::make.
+  Result<void> prepare();
+  ContainerMake make() const;
+  /// The same for a daemon that sees other files than we do, as `error`, its answer, says; it is
+  /// the answer where the caller wants files shared all the same.
+  Result<ContainerMake> make_blind(const Error& error);
+  /// What can be done in the container once it runs.
+  ContainerSite site(const std::string& container_id) const;
+
+  const std::string& name() const { return name_; }
+  const ContainerOptions& options() const { return options_; }
+  ContainerChannels& channels() { return channels_; }
+  const ContainerChannels& channels() const { return channels_; }
+  IsolationReport& report() { return report_; }
+  const IsolationReport& report() const { return report_; }
+
+ private:
+  Result<void> check_reach(const std::string& which) const;
+  Result<void> check_copying() const;
+  bool copies_work_dir() const;
+  void make_report();
+  std::string work_dir_archive() const;
+  ContainerUser user_inside() const;
+
+  DockerSetting setting_;
+  LaunchRequest request_;
+  ContainerOptions options_;
+  std::string name_;
+  ContainerLimits limits_;
+  ContainerChannels channels_;
+  IsolationReport report_;
+  bool copies_files_ = false;  // between our work directory and the container's
+};
+
+}  // namespace perijove::docker
