@@ -24,7 +24,7 @@ import threading
 
 import _perijove_kernel as core
 
-from perijove_kernel import forks
+from perijove_kernel import debugger, forks
 from perijove_kernel.process_mark import set_mark
 from perijove_kernel.run import serve
 
@@ -148,7 +148,11 @@ def _obstacle(kernel, mapped):
 
 def _warnings(kernel):
     warnings = []
-    python_threads = [t for t in threading.enumerate() if t is not threading.current_thread()]
+    python_threads = [
+        thread
+        for thread in threading.enumerate()
+        if thread is not threading.current_thread() and thread.name != debugger.CONTROL_THREAD
+    ]
     for thread in python_threads:
         if thread.name not in OWN_THREADS:
             warnings.append("the thread %r does not exist in the branch" % thread.name)

@@ -22,6 +22,7 @@ import _perijove_kernel as core
 
 from perijove_kernel.json_text import encode
 
+CONTROL_THREAD = "perijove-control"
 SECONDS = 30  # for an answer of debugpy
 HASH_SEED = 0xC70F6907
 CHILDREN_MAX = 500
@@ -43,6 +44,13 @@ def hide_from_debugger(thread):
     """This thread is never traced or suspended."""
     thread.pydev_do_not_trace = True
     thread.is_pydev_daemon_thread = True
+
+
+def hide_control():
+    """The same for the thread that answers control, which Python learns of by this."""
+    thread = threading.current_thread()
+    thread.name = CONTROL_THREAD
+    hide_from_debugger(thread)
 
 
 def murmur2(text, seed=HASH_SEED):
@@ -240,7 +248,8 @@ class Debugger:
 
     def answer(self, header, request):
         """The content of the debug_reply."""
-        hide_from_debugger(threading.current_thread())
+        if self._address is not None:
+            hide_control()
         self._header = header
         command = request.get("command")
         try:
@@ -272,6 +281,7 @@ class Debugger:
 
     def _start(self):
         if self._address is None:
+            hide_control()
             os.mkdir(self._directory, 0o700)
             # Its words about modules that are frozen into Python, which nobody debugs here.
             os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")

@@ -232,6 +232,11 @@ class DebuggerAndBranchesKernelTestCase(DebuggerKernelTestCase, BranchKernelTest
 
 
 class DebuggerAndBranches(DebuggerAndBranchesKernelTestCase):
+    def test_know_nothing_of_each_other_before_there_is_one(self):
+        self.body("debugInfo")
+        _, warnings = self.fork()
+        self.assertEqual(warnings, [])
+
     def test_exclude_each_other(self):
         self.attach()
         self.dump(CODE, 4)
@@ -239,5 +244,6 @@ class DebuggerAndBranches(DebuggerAndBranchesKernelTestCase):
         self.assertEqual(reply["ename"], "ForkRefused")
         self.assertIn("debugger is attached", reply["evalue"])
         self.debug("disconnect", restart=False, terminateDebuggee=False)
-        branch, _ = self.fork()
+        branch, warnings = self.fork()
+        self.assertNotIn("perijove", str(warnings))
         self.assertEqual(branch.run(CODE).stdout, "[10, 20, 30]\n")
