@@ -1,6 +1,7 @@
 """Debug requests: breakpoints in cells, what is seen there, and what is seen without any."""
 
 import os
+import shutil
 import unittest
 
 from guest_tests import DEADLINE
@@ -47,6 +48,9 @@ class DebuggerKernelTestCase(PythonKernelTestCase):
         return reply.get("body", {})
 
     def attach(self):
+        # A kernel that is killed, as most are at the end of a test, leaves it.
+        directory = self.body("debugInfo")["tmpFilePrefix"]
+        self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
         self.body("initialize", clientID="test", adapterID="", pathFormat="path",
                   linesStartAt1=True, columnsStartAt1=True, supportsVariableType=True)
         self.body("attach")
