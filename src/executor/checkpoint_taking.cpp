@@ -212,6 +212,13 @@ void CheckpointTaking::saved(const std::string& language, const NamespaceCode& c
                              const Result<RunResult>& run) {
   (void)session_->directory().remove(std::exchange(writing_, {}));
   if (const auto written = read_namespace_run(run, code); !written) {
+    // Any Python can be helped; another kernel of the other languages may be quite unlike ours.
+    if (language != "python" && written.error().code == Code::unavailable) {
+      checkpoint_.namespaces.back().problem = written.error().message;
+      written_.pop_back();
+      save_next();
+      return;
+    }
     finish(Error{written.error().code, language + ": " + written.error().message});
     return;
   }
