@@ -329,7 +329,7 @@ class OtherLanguages(WithSessions):
         self.run_well("print x", session)
         checkpoint = self.take(session)
         self.assertEqual((checkpoint["method"], checkpoint["saved"]), ("files", []))
-        self.assertIn("could not do it", checkpoint["namespaces"][0]["problem"])
+        self.assertIn("not what it was asked for", checkpoint["namespaces"][0]["problem"])
 
 
 class Files(WithSessions):
