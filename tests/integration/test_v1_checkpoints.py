@@ -449,13 +449,22 @@ class Keeping(WithSessions):
     @NEEDS_ARRAYS
     def test_code_waits_while_a_checkpoint_is_taken(self):
         self.run_well("import numpy as np; a = np.ones(1 << 22); n = 0")
-        taking = []
-        thread = threading.Thread(target=lambda: taking.append(self.take()))
+        taken = []
+
+        def take():
+            while not taken:  # between two pieces of code, so not at the first try perhaps
+                status, _, checkpoint = self.ask("POST", f"sessions/{self.session}/checkpoints", {})
+                if status != 409:
+                    taken.append((status, checkpoint))
+
+        thread = threading.Thread(target=take)
         thread.start()
-        for _ in range(5):
+        count = 0
+        while thread.is_alive():
             self.run_well("n += 1")
-        thread.join()
-        self.assertEqual(self.value("n"), 5)
+            count += 1
+        self.assertEqual(taken[0][0], 201, taken)
+        self.assertEqual(self.value("n"), count)
 
     def test_a_session_has_no_more_than_its_share(self):
         gateway = Gateway(arguments=["--checkpoint-bytes", "1M"])
