@@ -31,6 +31,15 @@ bool is_checkpoint_id(const std::string& id) {
   return id.starts_with("c_") && looks_like_id(id.substr(2));
 }
 
+// Or the same.
+bool is_below(const std::string& path, const std::string& directory) {
+  std::error_code error;
+  const fs::path inner = fs::weakly_canonical(path, error);
+  fs::path outer = fs::weakly_canonical(directory, error);
+  if (!outer.has_filename()) outer = outer.parent_path();
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
 Result<Checkpoint> read_checkpoint(const std::string& directory) {
   std::ifstream file(directory + "/" + kManifest, std::ios::binary);
   std::ostringstream text;
@@ -56,18 +65,19 @@ Result<CheckpointShelf*> CheckpointStore::shelf() const {
   return &*shelf_;
 }
 
+bool CheckpointStore::holds(const std::string& directory) const {
+  return is_below(directory, options_.state_dir);
+}
+
 // Its code could change the checkpoints, which would hold one another besides.
 Result<void> CheckpointStore::check_place(const CodeSession& session) const {
-  std::error_code error;
-  const fs::path work = fs::weakly_canonical(session.options().work_dir, error);
-  const fs::path state = fs::weakly_canonical(options_.state_dir, error);
-  const auto [end, ignored] = std::mismatch(work.begin(), work.end(), state.begin(), state.end());
-  if (end != work.end()) return {};
+  const std::string& work = session.options().work_dir;
+  if (!is_below(options_.state_dir, work)) return {};
   return Error{Code::failed_precondition,
-               "the session's work directory " + work.string() +
+               "the session's work directory " + work +
                    " holds the directory that checkpoints are in; give the session another one, or "
                    "the gateway another --state-dir than " +
-                   state.string()};
+                   options_.state_dir};
 }
 
 Result<std::uint64_t> CheckpointStore::bytes_left(const std::string& session_id,

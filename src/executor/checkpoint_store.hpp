@@ -31,6 +31,9 @@ class CheckpointStore {
   CheckpointStore(Shard& shard, CheckpointStoreOptions options);
   ~CheckpointStore();
 
+  /// Whether a directory lies where checkpoints do: no session may have it.
+  bool holds(const std::string& directory) const;
+
   struct Request {
     std::string label;
     bool keep = false;

@@ -18,10 +18,8 @@ namespace {
 
 using nlohmann::json;
 
-struct Written {
-  std::shared_ptr<FileDescriptor> file;
-  SavedNamespace saved;
-};
+// Any Python can be helped; another kernel of the other languages may be quite unlike ours.
+bool may_be_without(const std::string& language) { return language != "python"; }
 
 FileDescriptor make_file(const std::string& path) {
   return FileDescriptor(
@@ -78,7 +76,13 @@ class Copying {
     // From what is stored: the kernel may have changed its own file since.
     const auto head = read_at(to, 0, kNamespaceHeaderBytesMax);
     if (!head) return head.error();
-    return read_namespace_header(std::string_view(*head).substr(0, head->find('\n')), into);
+    const auto read =
+        read_namespace_header(std::string_view(*head).substr(0, head->find('\n')), into);
+    if (read || !may_be_without(into.language)) return read;
+    ::unlink(path.c_str());
+    bytes_left_ += into.bytes;
+    into = {.language = into.language, .kernel = into.kernel, .problem = read.error().message};
+    return {};
   }
 
   Result<void> copy_files(const std::atomic<bool>& stopped) {
@@ -212,6 +216,12 @@ void CheckpointTaking::saved(const std::string& language, const NamespaceCode& c
                              const Result<RunResult>& run) {
   (void)session_->directory().remove(std::exchange(writing_, {}));
   if (const auto written = read_namespace_run(run, code); !written) {
+    if (may_be_without(language) && written.error().code == Code::unavailable) {
+      checkpoint_.namespaces.back().problem = written.error().message;
+      written_.pop_back();
+      save_next();
+      return;
+    }
     finish(Error{written.error().code, language + ": " + written.error().message});
     return;
   }

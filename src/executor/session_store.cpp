@@ -81,6 +81,10 @@ Result<std::shared_ptr<CodeSession>> CodeSessionStore::make(CodeSessionOptions o
   }
   auto directory = work_dir_for(options);
   if (!directory) return directory.error();
+  if (checkpoints_.holds(*directory)) {
+    return Error{Code::permission_denied,
+                 "work_dir '" + options.work_dir + "' is where the gateway keeps checkpoints"};
+  }
   options.work_dir = *std::move(directory);
   auto id = std::make_shared<std::string>();
   auto session = CodeSession::create(shard_, registry_, std::move(options),

@@ -141,6 +141,10 @@ failure = Failure("no")
 class Meta(type):
     def twice(cls): return cls.n * 2
 class WithMeta(metaclass=Meta): n = 2
+T = typing.TypeVar("T", bound=int)
+class Box(typing.Generic[T]):
+    def __init__(self, value: T): self.value = value
+box = Box[int](3)
 """, """
 assert type(d) is Derived and made == [d] and d.me() == (Base, Derived) and d.one == 1 and Derived.two() == 2
 assert type(Derived.make()) is Derived and Base.__doc__ == "doc" and len(made) == 2
@@ -153,6 +157,7 @@ assert square.area() == 4
 try: Shape(); assert False
 except TypeError: pass
 assert slots.a == 1 and not hasattr(slots, "__dict__") and lazy.value == 9
+assert box.value == 3 and Box.__parameters__ == (T,) and T.__bound__ is int
 assert isinstance(failure, ValueError) and failure.args == ("no",) and WithMeta.twice() == 4
 """)
 

@@ -60,6 +60,8 @@ __perijove_save() {
   local IFS=$' \t\n' __perijove_each __perijove_skipped=
   __perijove_find "$__perijove_file" || { __perijove_forget; builtin return 1; }
   __perijove_options=$(builtin set +o)
+  # That one is off in every substitution.
+  [[ $- == *e* ]] && __perijove_options+=$'\nset -e'
   __perijove_variables=() __perijove_functions=() __perijove_aliases=()
   # What the shell was born with and has left as it was is not the session's; it may be a secret, too.
   declare -A __perijove_born=()

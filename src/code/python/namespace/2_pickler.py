@@ -65,6 +65,9 @@ class Pickler(pickle.Pickler):
             return new_cached_property, (value.func, value.attrname)
         if cls.__module__ == "dataclasses" and cls.__name__ == "_FIELD_BASE":
             return getattr, (sys.modules["dataclasses"], value.name)
+        if cls.__module__ == "typing" and cls.__name__ == "TypeVar":
+            return functools.partial(cls, value.__name__, *value.__constraints__, bound=value.__bound__,
+                                     covariant=value.__covariant__, contravariant=value.__contravariant__), ()
         if cls.__module__.startswith(("IPython.core.", "ipykernel.")) and "shell" in cls.__module__ + cls.__name__:
             raise CannotCarry("the kernel itself")
         for each in cls.__mro__:
@@ -111,6 +114,8 @@ class Pickler(pickle.Pickler):
         hidden |= {slots} if isinstance(slots, str) else set(slots)
         if "__slots__" in cls.__dict__:
             members["__slots__"] = slots
+        if "__orig_bases__" in cls.__dict__:  # Generic looks at them while the class is made
+            members["__orig_bases__"] = cls.__orig_bases__
         for name, value in cls.__dict__.items():
             if name not in hidden and name not in members:
                 state[name] = value
