@@ -20,8 +20,9 @@
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
-#include <thread>
 #include <utility>
+
+#include "common/signal_free_thread.hpp"
 
 namespace perijove::kernels::guest {
 namespace {
@@ -103,17 +104,12 @@ std::vector<ProcessEntry> all_processes() {
 /// leaves the process to be waited for again.
 Descriptor end_of(pid_t id) {
   Pipe pipe = pipe_to_read();
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the threads that expect them
-  std::thread([id, told = std::move(pipe.theirs)] {
+  signal_free_thread([id, told = std::move(pipe.theirs)] {
     siginfo_t ended = {};
     while (waitid(P_PID, static_cast<id_t>(id), &ended, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
     }
     write_all(told.get(), "", 1);
   }).detach();
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return std::move(pipe.ours);
 }
 

@@ -1,9 +1,10 @@
 #include "provision/docker/containers.hpp"
 
+#include <poll.h>
+
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -63,11 +64,11 @@ Containers::~Containers() {
     auto answer = blocking_call(address_, *call);
     // What the daemon was told to create when our loop stopped comes about in a moment.
     constexpr auto kMoment = std::chrono::seconds(1);
-    constexpr auto kPause = std::chrono::milliseconds(20);
+    constexpr int kPauseMs = 20;
     const TimePoint given_up = Clock::now() + kMoment;
     while (made.expected && !answer && answer.error().code == Code::not_found &&
            Clock::now() < given_up) {
-      std::this_thread::sleep_for(kPause);
+      ::poll(nullptr, 0, kPauseMs);
       answer = blocking_call(address_, *call);
     }
     if (!is_done(answer)) {
