@@ -40,17 +40,17 @@ std::vector<std::string> SandboxFork::holder() {
 std::shared_ptr<SandboxFork> SandboxFork::begin(Shard& shard, Order order,
                                                 ChildProcess::OnOutput on_output,
                                                 ChildProcess::OnExit on_exit, Started started) {
-  std::shared_ptr<SandboxFork> fork(new SandboxFork(shard));
-  fork->order_ = std::move(order);
-  fork->on_output_ = std::move(on_output);
-  fork->on_exit_ = std::move(on_exit);
-  fork->started_ = std::move(started);
-  if (const auto held = fork->hold(); !held) {
-    boost::asio::post(shard.loop(), [weak = std::weak_ptr(fork), error = held.error()] {
+  std::shared_ptr<SandboxFork> made(new SandboxFork(shard));
+  made->order_ = std::move(order);
+  made->on_output_ = std::move(on_output);
+  made->on_exit_ = std::move(on_exit);
+  made->started_ = std::move(started);
+  if (const auto held = made->hold(); !held) {
+    boost::asio::post(shard.loop(), [weak = std::weak_ptr(made), error = held.error()] {
       if (const auto self = weak.lock()) self->end(error);
     });
   }
-  return fork;
+  return made;
 }
 
 Result<void> SandboxFork::hold() {
