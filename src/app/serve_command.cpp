@@ -1,8 +1,10 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <memory>
 
@@ -40,6 +42,15 @@ Result<ServeOptions> gather_options(const ServeFlags& flags) {
   return options;
 }
 
+// What isolated kernels may write to must not be what their gateway is started from next time.
+bool holds_own_program(const std::string& directory) {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::canonical("/proc/self/exe", error);
+  const std::filesystem::path root(directory);
+  return !error && std::mismatch(root.begin(), root.end(), program.begin(), program.end()).first ==
+                       root.end();
+}
+
 int serve(const ServeFlags& flags) {
   Console console({});
   auto options = gather_options(flags);
@@ -61,6 +72,11 @@ int serve(const ServeFlags& flags) {
     console.note("warning: " + isolation.why);
   } else if (!isolation.why.empty()) {
     console.note("isolation: " + isolation.kind + ", by " + isolation.why);
+  }
+  const std::string& work_root = gateway.options().gateway.registry.work_root;
+  if (isolation.kind != "none" && holds_own_program(work_root)) {
+    console.note("warning: kernels may write to " + work_root +
+                 ", and this program lies in there; name another directory with --work-dir");
   }
   console.result("Perijove " PERIJOVE_VERSION " is serving at " + gateway.url_with_token());
   return gateway.run();

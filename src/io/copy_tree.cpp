@@ -17,6 +17,7 @@
 
 #include "base/ids.hpp"
 #include "base/scope.hpp"
+#include "io/write_all.hpp"
 
 namespace perijove {
 namespace {
@@ -58,16 +59,6 @@ Result<std::vector<std::string>> names_in(const FileDescriptor& directory,
 FileDescriptor open_directory(int at, const std::string& name) {
   return FileDescriptor(
       ::openat(at, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-}
-
-bool write_all(int file, ByteView bytes) {
-  while (!bytes.empty()) {
-    const ssize_t wrote = ::write(file, bytes.data(), bytes.size());
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(wrote));
-  }
-  return true;
 }
 
 class TreeCopy {

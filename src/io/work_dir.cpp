@@ -17,6 +17,7 @@
 
 #include "base/ids.hpp"
 #include "base/scope.hpp"
+#include "io/write_all.hpp"
 
 namespace perijove {
 namespace {
@@ -124,16 +125,6 @@ std::vector<std::string> names_in(const FileDescriptor& directory) {
   }
   std::sort(names.begin(), names.end());
   return names;
-}
-
-bool write_all(int file, ByteView bytes) {
-  while (!bytes.empty()) {
-    const ssize_t wrote = ::write(file, bytes.data(), bytes.size());
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(wrote));
-  }
-  return true;
 }
 
 }  // namespace

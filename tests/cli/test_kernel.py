@@ -79,7 +79,7 @@ class KernelCommand(CliTestCase):
         self.assertEqual(done.code, 77)
         self.assertIn("--token", done.err)
         for url, code, words in (("http://127.0.0.1:1/", 69, "cannot reach"),
-                                 ("https://127.0.0.1/", 1, "https"),
+                                 ("https://127.0.0.1/", 64, "https"),
                                  ("nonsense", 64, "not a URL")):
             with self.subTest(url):
                 done = self.perijove("kernel", "list", "--url", url)

@@ -19,7 +19,7 @@ LANGUAGE = {
 }
 
 
-class KernelspecCliTestCase(CliTestCase):
+class WithHome:
     def setUp(self):
         super().setUp()
         self.home = self.directory / "home"
@@ -45,7 +45,7 @@ class KernelspecCliTestCase(CliTestCase):
             {"argv": ["/bin/true"], "display_name": "Somebody's", "language": "x"}))
 
 
-class KernelspecInstall(KernelspecCliTestCase):
+class KernelspecInstall(WithHome, CliTestCase):
     def test_without_a_name_all_that_this_machine_can_run(self):
         rows = self.done("install")
         installed = sorted(name for name, row in rows.items() if row["status"] == "installed")
@@ -180,7 +180,7 @@ class KernelspecInstall(KernelspecCliTestCase):
             self.assertRegex(script, rf"'kernelspec install'\) words='[^']*{option}[ ']")
 
 
-class KernelspecRemove(KernelspecCliTestCase):
+class KernelspecRemove(WithHome, CliTestCase):
     def test_undoes_it(self):
         self.done("install", "bash", "perl")
         self.assertEqual(self.done("remove", "bash", "--dry-run")["bash"]["status"],

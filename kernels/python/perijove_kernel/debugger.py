@@ -6,6 +6,7 @@ client computes as well, from a hash of their code, so that breakpoints find the
 """
 
 import ast
+import functools
 import importlib.util
 import json
 import os
@@ -37,7 +38,12 @@ OF_PROMPTS = re.compile(r"(_+|_\d+|_i+|_i\d+|_[iod]h)$")
 
 def is_available(shell):
     """Whether there is a debugpy, and a shell that can name its cells."""
-    return hasattr(shell, "name_cells") and importlib.util.find_spec("debugpy") is not None
+    return hasattr(shell, "name_cells") and _has_debugpy()
+
+
+@functools.lru_cache(maxsize=None)  # a fork server has looked for all that are forked from it
+def _has_debugpy():
+    return importlib.util.find_spec("debugpy") is not None
 
 
 def hide_from_debugger(thread):

@@ -4,6 +4,11 @@ Code that has run once or a few times is faster, and the memory that this takes 
 bytecode, caches, modules that are imported on first use) is then shared by all kernels.
 """
 
+import contextlib
+import socket
+
+from perijove_kernel import debugger
+
 # CPython specialises code that has run eight times.
 ROUNDS = 10
 
@@ -52,6 +57,10 @@ plt.close("all")
 
 def warm_up(kernel, modules):
     """`modules` are those that have been imported."""
+    debugger.is_available(kernel.shell)
+    with contextlib.suppress(OSError):
+        # libzmq asks at its start: the C library looks for its sources of names once a process.
+        socket.getprotobyname("pgm")
     cells = [SHELL] * ROUNDS
     for module in modules:
         if module in CELLS:

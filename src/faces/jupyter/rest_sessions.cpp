@@ -163,10 +163,15 @@ void change_session(const JupyterCallPtr& call, Session session) {
     session.kernel = *started;
   }
   state.sessions.update(session);
-  if (session.kernel != before) {
-    if (const auto old = state.registry.find(before)) old->stop(nullptr);
+  const auto answer = [call, session](const Result<void>&) {
+    call->json(200, session_model(call->state(), session));
+  };
+  const auto old = session.kernel == before ? nullptr : state.registry.find(before);
+  if (old) {
+    old->stop(answer);  // which is over when the client is told, as with jupyter_server
+  } else {
+    answer({});
   }
-  call->json(200, session_model(state, session));
 }
 
 void delete_session(const JupyterCallPtr& call, const Session& session) {
