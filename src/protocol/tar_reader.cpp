@@ -108,14 +108,15 @@ bool TarReader::read_header() {
   if (std::exchange(has_next_size_, false)) left_ = next_size_;
   entry.path = plain_path(std::move(entry.path));
   entry.is_directory = type == '5';
-  const bool file = type == '0' || type == '\0';
+  const bool file = (type == '0' || type == '\0') && !entry.path.empty();
   part_ = file ? Part::file : Part::skipped;
-  if (!file && type != '7') left_ = 0;  // links and devices have no bytes, whatever their size says
+  const bool has_bytes = type == '0' || type == '\0' || type == '7';
+  if (!has_bytes) left_ = 0;  // links and devices have none, whatever their size says
   padding_ = tar_padding(left_);
   entry.size_bytes = file ? left_ : 0;
   entry.modified_s = static_cast<std::int64_t>(number_at(block, kTimeAt, kNumberBytes).value_or(0));
   entry.mode = static_cast<std::uint32_t>(number_at(block, kModeAt, kIdBytes).value_or(0) & 07777);
-  if ((file || entry.is_directory) && !entry.path.empty() && events_.on_entry) {
+  if ((file || (entry.is_directory && !entry.path.empty())) && events_.on_entry) {
     events_.on_entry(entry);
   }
   if (left_ == 0) part_ended();
@@ -147,10 +148,10 @@ void TarReader::read_extension() {
   while (!text.empty()) {
     std::size_t length = 0;
     const auto read = std::from_chars(text.data(), text.data() + text.size(), length);
-    if (read.ec != std::errc() || length > text.size() || length < 5) return;
-    std::string_view record = text.substr(0, length);
+    const auto digits = static_cast<std::size_t>(read.ptr - text.data());
+    if (read.ec != std::errc() || length > text.size() || length <= digits) return;
+    const std::string_view record = text.substr(digits, length - digits);
     text.remove_prefix(length);
-    record.remove_prefix(static_cast<std::size_t>(read.ptr - record.data()));
     const std::size_t equals = record.find('=');
     if (!record.starts_with(' ') || !record.ends_with('\n') || equals == record.npos) return;
     const std::string_view key = record.substr(1, equals - 1);

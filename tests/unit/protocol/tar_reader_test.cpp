@@ -100,6 +100,21 @@ TEST(TarReader, KnowsGnusLongNames) {
   EXPECT_THAT(told.lines, ElementsAre(name + "=z"));
 }
 
+TEST(TarReader, LeavesAnExtensionThatLiesAside) {
+  for (const std::string record : {"000005 path=b\n", "99 path=b\n", "5", "6 path", "0 path=b\n"}) {
+    const Told told = read(with_type(archive_of({.path = "x"}, record), 'x') +
+                           archive_of({.path = "file"}, "here"));
+    EXPECT_TRUE(told.sound) << record;
+    EXPECT_THAT(told.lines, ElementsAre("file=here")) << record;
+  }
+}
+
+TEST(TarReader, PassesOverAFileWithoutAName) {
+  const Told told = read(archive_of({.path = "first"}, "a") + archive_of({.path = "./"}, "hidden") +
+                         archive_of({.path = "last"}, "b"));
+  EXPECT_THAT(told.lines, ElementsAre("first=a", "last=b"));
+}
+
 TEST(TarReader, RefusesWhatIsNoArchive) {
   EXPECT_FALSE(read(std::string(512, 'x')).sound);
   std::string wrong = archive_of({.path = "file"}, "x");
