@@ -265,17 +265,29 @@ ATTEMPTS = [
         import signal
         children = []
         for _ in range(6):
-            read_end, write_end = os.pipe()
+            said, say = os.pipe()
+            asked, ask = os.pipe()
             child = os.fork()
             if child == 0:
+                os.close(ask)
                 taken = bytearray(100 << 20)
                 taken[::4096] = bytes(len(taken[::4096]))
-                os.write(write_end, b"x")
+                os.write(say, b"x")
+                os.read(asked, 1)
+                os.write(say, b"y")
                 signal.pause()
-            os.close(write_end)
-            children.append((child, read_end))
-        taken = sum(os.read(read_end, 1) == b"x" for _, read_end in children)
-        for child, _ in children:
+            os.close(say)
+            os.close(asked)
+            os.read(said, 1)
+            children.append((child, said, ask))
+        # Those count that hold it together: one that had it may have been ended for the next one's sake.
+        for _, _, ask in children:
+            try:
+                os.write(ask, b"?")
+            except BrokenPipeError:
+                pass
+        taken = sum(os.read(said, 1) == b"y" for _, said, _ in children)
+        for child, _, _ in children:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
         (reached if taken == 6 else stopped)(f"{taken} of 6 times 100 MiB")
