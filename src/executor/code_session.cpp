@@ -31,6 +31,7 @@ void LanguageKernel::note_loss(const execution::Verdict& verdict) {
   if (!verdict.state_lost) return;
   ++generation;
   loss_is_untold = true;
+  finds_packages = false;
 }
 
 CodeSession::CodeSession(Shard& shard, KernelRegistry& registry, CodeSessionOptions options,
@@ -207,38 +208,45 @@ void CodeSession::evaluate(std::string code, std::string expression,
       end(kernel.error());
       return;
     }
-    BlockOptions options;
-    options.execution.limit = std::chrono::seconds(10);
-    options.silent = true;
-    options.allow_input = false;
-    options.user_expressions = dump_json({{"value", expression}});
-    // The runner lives until it has told the end, whatever becomes of the kernel.
-    const auto runner = (*kernel)->runner;
-    runner->run(code, options, [self, runner, end](const RunResult& run) {
-      const auto found = self->kernels_.find(self->language_);
-      if (found != self->kernels_.end() && found->second->runner == runner &&
-          !found->second->restarting) {
-        found->second->note_loss(run.verdict);
-      }
-      if (run.verdict.outcome == execution::Outcome::timed_out) {
-        end(Error{Code::deadline_exceeded, "the kernel did not answer in time"});
-        return;
-      }
-      const auto reply = parse_json(run.reply);
-      if (!reply || !reply->is_object()) {
-        end(Error{Code::unavailable, "the kernel gave no answer: " + run.verdict.note});
-        return;
-      }
-      const auto value = reply->value(json::json_pointer("/user_expressions/value"), json());
-      const auto text =
-          value.is_object() ? value.value(json::json_pointer("/data/text~1plain"), json()) : json();
-      if (text.is_string()) {
-        end(text.get<std::string>());
-        return;
-      }
-      const std::string why = value.is_object() ? value.value("evalue", std::string()) : "";
-      end(Error{Code::invalid_argument, why.empty() ? "the kernel could not evaluate it" : why});
-    });
+    self->ask_kernel(**kernel, code, expression, std::chrono::seconds(10), end);
+  });
+}
+
+void CodeSession::ask_kernel(LanguageKernel& kernel, std::string_view code,
+                             const std::string& expression, Duration limit,
+                             std::function<void(Result<std::string>)> done) {
+  BlockOptions options;
+  options.execution.limit = limit;
+  options.silent = true;
+  options.allow_input = false;
+  options.user_expressions = dump_json({{"value", expression}});
+  // The runner lives until it has told the end, whatever becomes of the kernel.
+  kernel.runner->run(code, options, [self = shared_from_this(), runner = kernel.runner,
+                                     language = kernel.language,
+                                     done = std::move(done)](const RunResult& run) {
+    const auto found = self->kernels_.find(language);
+    if (found != self->kernels_.end() && found->second->runner == runner &&
+        !found->second->restarting) {
+      found->second->note_loss(run.verdict);
+    }
+    if (run.verdict.outcome == execution::Outcome::timed_out) {
+      done(Error{Code::deadline_exceeded, "the kernel did not answer in time"});
+      return;
+    }
+    const auto reply = parse_json(run.reply);
+    if (!reply || !reply->is_object()) {
+      done(Error{Code::unavailable, "the kernel gave no answer: " + run.verdict.note});
+      return;
+    }
+    const auto value = reply->value(json::json_pointer("/user_expressions/value"), json());
+    const auto text =
+        value.is_object() ? value.value(json::json_pointer("/data/text~1plain"), json()) : json();
+    if (text.is_string()) {
+      done(text.get<std::string>());
+      return;
+    }
+    const std::string why = value.is_object() ? value.value("evalue", std::string()) : "";
+    done(Error{Code::invalid_argument, why.empty() ? "the kernel could not evaluate it" : why});
   });
 }
 
@@ -264,6 +272,11 @@ void CodeSession::with_kernel(const std::string& wanted,
     });
     return;
   }
+  find_kernel(wanted, std::move(use));
+}
+
+void CodeSession::find_kernel(const std::string& wanted,
+                              std::function<void(Result<LanguageKernel*>)> use) {
   std::string language = wanted, name = wanted;
   if (!kernels_.contains(language)) {
     // It may be the name of a kernelspec: what counts is what that one speaks.
@@ -285,7 +298,7 @@ void CodeSession::with_kernel(const std::string& wanted,
       lost = true;
       drop_kernel(*found->second);
     } else if (found->second->ready) {
-      use(found->second.get());
+      find_packages(*found->second, std::move(use));
       return;
     } else {
       found->second->when_ready = std::move(use);
@@ -371,7 +384,7 @@ void CodeSession::kernel_started(const std::string& language, const Result<void>
   const auto use = std::exchange(kernel.when_ready, nullptr);
   if (started) {
     kernel.ready = true;
-    if (use) use(&kernel);
+    if (use) find_packages(kernel, use);
     return;
   }
   const Error error = started.error();
@@ -422,6 +435,7 @@ void CodeSession::restart(Done done) {
     ++kernel->generation;
     kernel->runs_on = false;
     kernel->loss_is_untold = false;
+    kernel->finds_packages = false;
     kernel->ready = false;
     kernel->restarting = true;
     kernels.emplace_back(language, kernel->kernel);

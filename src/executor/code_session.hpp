@@ -54,6 +54,7 @@ struct LanguageKernel {
   bool restarting = false;      ///< Because somebody asked for it; not ready meanwhile.
   bool runs_on = false;         ///< Code that was given up was still running.
   bool loss_is_untold = false;  ///< Variables are gone, and no result has said so yet.
+  bool finds_packages = false;  ///< Those below the work directory; see keep_packages().
   std::function<void(Result<LanguageKernel*>)> when_ready;
   std::unique_ptr<RemoteFiles> files;  ///< Where the kernel sees another work directory.
 
@@ -137,6 +138,10 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   /// Ends kernels and session; what runs or waits is cancelled. The work directory stays.
   void stop(Done done);
 
+  /// Packages are kept below the work directory from now on, where Python kernels that are isolated
+  /// look for some; without isolation they are where they always are.
+  void keep_packages() { keeps_packages_ = options_.setup.isolated; }
+
   /// Evaluates `code` silently and hands over the text/plain of expression `value`, between the
   /// executions; error aborted while one runs. For looking at variables.
   void evaluate(std::string code, std::string expression,
@@ -186,6 +191,17 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   /// The kernel for a language, started when need be; `use` gets it when it is ready, or the error:
   /// not_found (nobody speaks it), unavailable, deadline_exceeded.
   void with_kernel(const std::string& language, std::function<void(Result<LanguageKernel*>)> use);
+  /// The same of a session that is set up, or about to be.
+  void find_kernel(const std::string& language, std::function<void(Result<LanguageKernel*>)> use);
+  /// Hands over a kernel that finds the session's packages, if it is to.
+  void find_packages(LanguageKernel& kernel, std::function<void(Result<LanguageKernel*>)> use);
+  /// Has a Python kernel look for packages, installs those of prepared_, and runs `module` unless
+  /// it is empty.
+  void bring_packages(LanguageKernel& kernel, const std::string& module, Done done);
+  /// Has code and an expression evaluated by a kernel; see evaluate().
+  void ask_kernel(LanguageKernel& kernel, std::string_view code, const std::string& expression,
+                  Duration limit, std::function<void(Result<std::string>)> done);
+  void set_up_inside();
   /// What runs a file in a language for which the containers of this session have no kernel; empty:
   /// there is a kernel, or nobody knows.
   std::vector<std::string> command_for(const std::string& language) const;
@@ -240,6 +256,7 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   std::deque<HistoryEntry> history_;
   std::size_t history_bytes_ = 0;
   bool evaluating_ = false;
+  bool keeps_packages_ = false;
   bool ended_ = false;
   bool stopped_ = false;
   std::vector<Done> when_stopped_;

@@ -1,12 +1,20 @@
 // How a session is made, and made ready before its first kernel starts.
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "executor/code_session.hpp"
+#include "executor/package_installation.hpp"
 #include "protocol/code_blocks.hpp"
+#include "protocol/json.hpp"
 
 namespace perijove {
 namespace {
+
+using nlohmann::json;
+
+// Installing, and trying the functions: kPackagesScript has a time limit for the latter.
+constexpr std::chrono::minutes kPrepareTimeMax{12};
 
 // What of a session would run beside its kernels, with the gateway's own rights.
 Result<void> check_inside(const CodeSessionOptions& options, const std::string& isolation) {
@@ -16,9 +24,6 @@ Result<void> check_inside(const CodeSessionOptions& options, const std::string& 
                                              "', on the gateway's own machine: " + instead};
   };
   const SessionSetupOptions& setup = options.setup;
-  if (!setup.requirements.empty()) {
-    return refuse("'requirements'", "install them with POST .../packages, in the kernel");
-  }
   if (!setup.virtual_env.empty()) {
     return refuse("'virtual_env'", "use a kernelspec or an image that has the environment");
   }
@@ -87,10 +92,96 @@ void CodeSession::set_up(Done done) {
       shard_, python_, directory_, options_.setup, std::move(env), python_.interpreter(),
       [this](Result<PreparedSession> prepared) {
         const auto self = shared_from_this();
-        if (prepared) prepared_ = *std::move(prepared);
-        end_set_up(prepared ? Result<void>() : Result<void>(prepared.error()));
+        if (!prepared) {
+          end_set_up(prepared.error());
+          return;
+        }
+        prepared_ = *std::move(prepared);
+        const bool inside = !prepared_.packages.empty() || options_.setup.has_functions();
+        if (options_.setup.isolated && inside) {
+          set_up_inside();
+        } else {
+          end_set_up({});
+        }
       });
   setup_->begin();
+}
+
+// What would run the client's code beside its kernels is done by one of them.
+void CodeSession::set_up_inside() {
+  find_kernel("python", [self = shared_from_this()](const Result<LanguageKernel*>& kernel) {
+    if (!kernel) {
+      self->end_set_up(kernel.error());
+      return;
+    }
+    if (!self->prepared_.packages.empty()) self->keep_packages();
+    const std::string module =
+        self->options_.setup.has_functions() ? self->options_.setup.module : "";
+    const auto bring = [self, module] {
+      const auto found = self->kernels_.find("python");
+      if (found == self->kernels_.end()) {
+        self->end_set_up(Error{Code::unavailable, "the kernel has ended"});
+      } else {
+        self->bring_packages(*found->second, module,
+                             [self](const Result<void>& brought) { self->end_set_up(brought); });
+      }
+    };
+    RemoteFiles* const files = (*kernel)->remote_files(self->directory_);
+    if (files == nullptr) {
+      bring();
+      return;
+    }
+    files->push([self, bring](const Result<void>& pushed) {
+      if (pushed) {
+        bring();
+      } else {
+        self->end_set_up(pushed.error());
+      }
+    });
+  });
+}
+
+void CodeSession::find_packages(LanguageKernel& kernel,
+                                std::function<void(Result<LanguageKernel*>)> use) {
+  if (!keeps_packages_ || kernel.language != "python" || kernel.finds_packages) {
+    use(&kernel);
+    return;
+  }
+  bring_packages(kernel, "", [self = shared_from_this(), use = std::move(use)](
+                                 const Result<void>& brought) {
+    const auto found = self->kernels_.find("python");
+    if (found == self->kernels_.end()) {
+      use(Error{Code::unavailable, "the kernel has ended"});
+    } else if (brought) {
+      use(found->second.get());
+    } else {
+      use(brought.error());
+    }
+  });
+}
+
+void CodeSession::bring_packages(LanguageKernel& kernel, const std::string& module, Done done) {
+  const std::string expression = packages_expression(
+      "prepare", {{"install", prepared_.packages}, {"module", module}, {"keep", keeps_packages_}});
+  ask_kernel(kernel, "", expression, kPrepareTimeMax,
+             [self = shared_from_this(), done = std::move(done)](const Result<std::string>& text) {
+               const auto answer = text ? parse_json(*text) : Result<json>(text.error());
+               if (!answer || !answer->is_object()) {
+                 done(text ? Error{Code::unavailable, "the kernel's answer is not what it was asked for"}
+                           : text.error());
+                 return;
+               }
+               if (const std::string error = json_text(*answer, "error"); !error.empty()) {
+                 done(Error{Code::failed_precondition, error});
+                 return;
+               }
+               if (self->keeps_packages_) {
+                 self->prepared_.env["PYTHONPATH"] = json_text(*answer, "python_path");
+                 const auto found = self->kernels_.find("python");
+                 if (found != self->kernels_.end()) found->second->finds_packages = true;
+               }
+               done({});
+             });
 }
 
 void CodeSession::end_set_up(Result<void> result) {

@@ -143,7 +143,9 @@ void CodeExecution::run_command() {
   clear_is_due_ = false;
   command_ = std::make_shared<CommandRunner>(session_.shard(),
                                              [this](const Output& output) { on_output(output); });
-  command_->run(*place, {.argv = block_argv_, .env = request_.env}, options,
+  Environment env = request_.env;
+  env.insert(session_.prepared().env.begin(), session_.prepared().env.end());
+  command_->run(*place, {.argv = block_argv_, .env = std::move(env)}, options,
                 [weak = weak_from_this()](const RunResult& run) {
                   const auto self = weak.lock();
                   if (!self || self->done()) return;

@@ -22,7 +22,14 @@ std::optional<json> answer_in(std::string_view text) {
 
 }  // namespace
 
-Result<CodeRequest> installation_request(const CodeSession& session, const Installation& what) {
+std::string packages_expression(std::string_view function, const json& request) {
+  // A JSON string is a literal of Python, too. Its names live in a dictionary of their own.
+  return "(lambda b, n: (b.exec(" + dump_json(kPackagesScript) + ", n), n[\"" +
+         std::string(function) + "\"](" + dump_json(dump_json(request)) +
+         "))[1])(__import__(\"builtins\"), {\"__name__\": \"perijove\"})";
+}
+
+Result<CodeRequest> installation_request(CodeSession& session, const Installation& what) {
   const SessionPolicies& policies = session.options().policies;
   if (policies.off || policies.restricted || !policies.allows("python") ||
       !policies.runs("python")) {
@@ -39,12 +46,9 @@ Result<CodeRequest> installation_request(const CodeSession& session, const Insta
     command += " " + read->text;
   }
   const json request = {{"install", texts}, {"names", names}, {"upgrade", what.upgrade}};
+  session.keep_packages();
   CodeRequest made = session.options().defaults;
-  // A JSON string is a literal of Python, too. Its names live in a dictionary of their own.
-  made.blocks = {{.language = "python",
-                  .code = "(lambda b, n: (b.exec(" + dump_json(kPackagesScript) +
-                          ", n), n[\"install\"](" + dump_json(dump_json(request)) +
-                          "))[1])(__import__(\"builtins\"), {\"__name__\": \"perijove\"})"}};
+  made.blocks = {{.language = "python", .code = packages_expression("install", request)}};
   made.judged_as = {{.language = "bash", .code = std::move(command)}};
   made.timeout = what.timeout;
   made.total_timeout = std::nullopt;

@@ -134,10 +134,18 @@ void SessionSetup::install() {
     test_module();
     return;
   }
+  std::vector<std::string> texts;
+  for (const std::string& each : packages_) {
+    const auto requirement = parse_requirement(each);
+    if (!requirement) {
+      fail(requirement.error().code, requirement.error().message);
+      return;
+    }
+    texts.push_back(requirement->text);
+  }
   if (options_.isolated) {
-    fail(Code::invalid_argument,
-         "functions: their packages would be installed outside of the session's isolation; use an "
-         "image that has them, or POST .../packages");
+    prepared_.packages = std::move(texts);
+    test_module();
     return;
   }
   // Two, not three: at three pip does not even say why it failed.
@@ -150,14 +158,7 @@ void SessionSetup::install() {
     prepend_path(prepared_.env, "PYTHONPATH", target);
   }
   argv.emplace_back("--");
-  for (const std::string& each : packages_) {
-    const auto requirement = parse_requirement(each);
-    if (!requirement) {
-      fail(requirement.error().code, requirement.error().message);
-      return;
-    }
-    argv.push_back(requirement->text);
-  }
+  argv.insert(argv.end(), texts.begin(), texts.end());
   run(std::move(argv), kInstallTimeMax, [this](const ProcessOutput& run) {
     if (run.exit.code == 0) {
       for (const auto& [name, value] : prepared_.env) env_[name] = value;
@@ -169,13 +170,7 @@ void SessionSetup::install() {
 }
 
 void SessionSetup::test_module() {
-  if (!options_.has_functions()) {
-    finish();
-    return;
-  }
-  if (options_.isolated) {
-    prepared_.warnings.push_back(
-        "the functions were not tried: only the session's isolated kernels may run them");
+  if (!options_.has_functions() || options_.isolated) {
     finish();
     return;
   }

@@ -18,14 +18,16 @@ struct PreparedSession {
   std::string interpreter;  ///< Of Python kernels, in place of the kernelspec's; empty: that one.
   std::vector<std::string> warnings;
   std::vector<std::string> function_names;
-  std::string function_stubs;   ///< Signatures and docstrings of the functions.
-  std::string function_prompt;  ///< The same with AutoGen's words around it, for a model.
+  std::vector<std::string> packages;  ///< Still to be installed: within the session's isolation.
+  std::string function_stubs;         ///< Signatures and docstrings of the functions.
+  std::string function_prompt;        ///< The same with AutoGen's words around it, for a model.
 };
 
 /// Makes a session ready: looks at its virtual environment, makes the module of its functions,
 /// installs packages quietly, and runs the module once to see that it can be imported. One step
-/// after another, each in a process of its own. Shard thread only; held by shared_ptr. Dropping it
-/// ends what runs, without a word.
+/// after another, each in a process of its own. Of an isolated session it makes the module alone,
+/// which it does not run: the rest is for its kernel. Shard thread only; held by shared_ptr.
+/// Dropping it ends what runs, without a word.
 class SessionSetup : public std::enable_shared_from_this<SessionSetup> {
  public:
   using Done = std::function<void(Result<PreparedSession>)>;

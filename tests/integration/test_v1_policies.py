@@ -6,7 +6,6 @@ import pathlib
 import subprocess
 import tempfile
 import unittest
-import zipfile
 
 from gateway import WithGateway, wait_until
 
@@ -511,36 +510,6 @@ class Setup(WithSessions):
             self.assertRegex(problem["detail"].replace("\n", " "), words)
         self.assertEqual(self.session(400, functions=[self.ADD], functions_module="not a name")["code"],
                          "setup_failed")
-
-    def wheels(self):
-        """A directory with the wheel of a package that is nowhere else."""
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        name = "perijove_test_package-1.0"
-        info = f"{name}.dist-info"
-        with zipfile.ZipFile(f"{directory.name}/{name}-py3-none-any.whl", "w") as wheel:
-            wheel.writestr("perijove_test_package.py", "VALUE = 42\n")
-            wheel.writestr(f"{info}/METADATA",
-                           "Metadata-Version: 2.1\nName: perijove-test-package\nVersion: 1.0\n")
-            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\n"
-                                            "Root-Is-Purelib: true\nTag: py3-none-any\n")
-            wheel.writestr(f"{info}/RECORD", "")
-        return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": directory.name}
-
-    def test_requirements_are_installed_for_the_session_alone(self):  # L03
-        if subprocess.run(["/usr/bin/python3", "-m", "pip", "--version"],
-                          capture_output=True, check=False).returncode:
-            self.skipTest("/usr/bin/python3 has no pip")
-        env = self.wheels()
-        session = self.session(requirements=["perijove-test-package"], env=env)
-        code = "import perijove_test_package as p; print(p.VALUE)"
-        self.assertEqual(self.run_code(session, code)["stdout"], "42\n")
-        self.assertEqual(self.run_code(self.session(), code)["error"]["type"], "ModuleNotFoundError")
-        problem = self.session(400, requirements=["perijove-no-such-package"], env=env)
-        self.assertRegex(problem["detail"], "^Pip install failed. ")
-        self.assertIn("perijove-no-such-package", problem["detail"])
-        self.assertEqual(self.session(400, requirements=["--index-url=x"])["code"],
-                         "validation_failed")
 
     def test_a_virtual_environment_comes_first(self):  # L05
         directory = tempfile.TemporaryDirectory()

@@ -1,20 +1,17 @@
 """What a session knows, through /v1: variables, expressions, history, and packages of its Python."""
 
-import base64
-import hashlib
-import io
 import json
 import pathlib
 import subprocess
 import threading
 import unittest
-import zipfile
 
 import nbformat  # python3-nbformat
 
 import isolated
 from gateway import WithGateway, wait_until
 import places  # where the gateway's own helpers are
+import wheels
 
 
 class State(WithGateway):
@@ -174,25 +171,7 @@ class History(State):
         self.assertEqual(self.ask("POST", "history", {})[0], 405)
 
 
-def write_wheel(directory, name, version):
-    """A wheel with one module that knows its version."""
-    info = f"{name}-{version}.dist-info"
-    files = {f"{name}.py": f"VERSION = '{version}'\n",
-             f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-             f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
-                              "Tag: py3-none-any\n"}
-    record = io.StringIO()
-    for path, text in files.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-        record.write(f"{path},sha256={digest},{len(text)}\n")
-    record.write(f"{info}/RECORD,,\n")
-    files[f"{info}/RECORD"] = record.getvalue()
-    with zipfile.ZipFile(directory / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
-        for path, text in files.items():
-            wheel.writestr(path, text)
-
-
-@isolated.only_without("their code cannot write where their Python has its packages")
+@isolated.only_without("theirs are below the work directory: test_v1_packages.py")
 class Packages(State):
     @classmethod
     def setUpClass(cls):
@@ -210,8 +189,8 @@ class Packages(State):
         cls.wheels = cls.gateway.directory / "wheels"
         cls.wheels.mkdir()
         for name, version in (("pj_tiny", "1.0"), ("pj_tiny", "2.0"), ("pj_other", "0.1")):
-            write_wheel(cls.wheels, name, version)
-        cls.env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(cls.wheels), "PIP_NO_CACHE_DIR": "1"}
+            wheels.write_wheel(cls.wheels, name, version)
+        cls.env = wheels.environment(cls.wheels)
 
     def setUp(self):
         self.session("venv", env=self.env)

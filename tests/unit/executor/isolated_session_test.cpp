@@ -1,11 +1,11 @@
 // What a session may have when its kernels are kept from the machine.
 
-#include "executor/package_installation.hpp"
 #include "session_test.hpp"
 
 namespace perijove {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // Runs nothing, and is a stronger isolation than none.
@@ -42,8 +42,6 @@ class IsolatedSessionTest : public SessionTest {
 };
 
 TEST_F(IsolatedSessionTest, NothingOfItsClientRunsBesideItsKernels) {
-  EXPECT_THAT(refusal({.requirements = {"rich"}, .virtual_env = {}}),
-              HasSubstr("'requirements' would run outside of isolation 'sandbox'"));
   EXPECT_THAT(refusal({.requirements = {}, .virtual_env = "/opt/venv"}),
               HasSubstr("'virtual_env'"));
   CodeSessionOptions restricted = session_options_;
@@ -51,26 +49,19 @@ TEST_F(IsolatedSessionTest, NothingOfItsClientRunsBesideItsKernels) {
   EXPECT_THAT(refusal_of(restricted), HasSubstr("restricted"));
 }
 
-TEST_F(IsolatedSessionTest, FunctionsAreWrittenAndNotTried) {
-  session_options_.setup.functions = R"([{"source": "def made():\n    return 1"}])";
-  std::optional<Result<void>> ready;
-  session().set_up([&](const Result<void>& done) { ready = done; });
-  ASSERT_TRUE(wait_until([&] { return ready.has_value(); }));
-  if (!*ready && ready->error().code == Code::not_found) GTEST_SKIP() << ready->error();
-  ASSERT_TRUE(*ready) << ready->error();
-  EXPECT_TRUE(std::filesystem::exists(work_dir() / "functions.py"));
-  ASSERT_EQ(session().prepared().warnings.size(), 1u);
-  EXPECT_THAT(session().prepared().warnings[0], HasSubstr("not tried"));
-}
-
-TEST_F(IsolatedSessionTest, FunctionsWithPackagesAreRefused) {
+// There is no kernel for Python here, and nobody else does it.
+TEST_F(IsolatedSessionTest, PackagesAndFunctionsAreForItsPythonKernel) {
   session_options_.setup.functions =
       R"([{"source": "def made():\n    return 1", "python_packages": ["rich"]}])";
+  session_options_.setup.requirements = {"pandas"};
   std::optional<Result<void>> ready;
   session().set_up([&](const Result<void>& done) { ready = done; });
   ASSERT_TRUE(wait_until([&] { return ready.has_value(); }));
   ASSERT_FALSE(*ready);
-  EXPECT_THAT(ready->error().message, HasSubstr("outside of the session's isolation"));
+  EXPECT_THAT(ready->error().message, HasSubstr("python"));
+  EXPECT_THAT(session().prepared().packages, ElementsAre("pandas", "rich"));
+  EXPECT_TRUE(std::filesystem::exists(work_dir() / "functions.py"));
+  EXPECT_FALSE(std::filesystem::exists(work_dir() / ".perijove"));
 }
 
 }  // namespace
