@@ -9,6 +9,7 @@
 #include <shared_mutex>
 
 #include "common/run_kernel.hpp"
+#include "guest/process.hpp"
 #include "python/confinement.hpp"
 #include "python/interpreter.hpp"
 #include "python/sources.hpp"
@@ -237,6 +238,25 @@ PyObject* confine_from_python(PyObject*, PyObject* filter) {
   return none_unless(confine(static_cast<int>(descriptor)));
 }
 
+PyObject* adopt_orphans_from_python(PyObject*, PyObject*) {
+  guest::adopt_orphans();
+  return none();
+}
+
+PyObject* reap_orphans_from_python(PyObject*, PyObject* spared) {
+  const long process = PyLong_AsLong(spared);
+  if (PyErr_Occurred() != nullptr) return nullptr;
+  guest::reap_orphans(static_cast<pid_t>(process));
+  return none();
+}
+
+PyObject* end_descendants_from_python(PyObject*, PyObject*) {
+  Py_BEGIN_ALLOW_THREADS;
+  guest::end_descendants();
+  Py_END_ALLOW_THREADS;
+  return none();
+}
+
 PyMethodDef functions[] = {
     {"serve", serve, METH_VARARGS,
      "serve(kernel, connection_file): serves until a client shuts the kernel down."},
@@ -269,6 +289,12 @@ PyMethodDef functions[] = {
      "descriptors, a user of -1 is the same as before. Its next children are in the sandbox."},
     {"confine", confine_from_python, METH_O,
      "confine(filter): in such a child; gives up every privilege and filters its system calls."},
+    {"adopt_orphans", adopt_orphans_from_python, METH_NOARGS,
+     "From now on what a descendant leaves behind is a child of this process."},
+    {"reap_orphans", reap_orphans_from_python, METH_O,
+     "reap_orphans(spared): collects children that have ended, but for that one."},
+    {"end_descendants", end_descendants_from_python, METH_NOARGS,
+     "Kills every descendant and waits for their ends; a bounded number of rounds."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyModuleDef definition = {PyModuleDef_HEAD_INIT,

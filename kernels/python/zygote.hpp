@@ -1,6 +1,6 @@
 #pragma once
 
-/// The fork server, `perijove-kernel-python --zygote FD [--preload MODULE,MODULE...] [--plain]`: a
+/// The fork server, `perijove-kernel-python --zygote FD|PATH [--preload MODULE,...] [--plain]`: a
 /// process that has imported Python, IPython and a list of modules, and forks a kernel per request
 /// in milliseconds, on memory that is shared until it is written to.
 ///
@@ -9,6 +9,10 @@
 /// FD     an inherited, connected AF_UNIX socket of type SOCK_SEQPACKET. One packet is one JSON
 ///        object in UTF-8, at most kPacketBytesMax long. Descriptors 0-2 of the zygote are its own;
 ///        what could not be imported is named on its stderr.
+/// PATH   where such a socket is made once everything has been imported, for a peer that has not
+///        started this process: the zygote is the main process of a container, which has one
+///        kernel at a time, and ends what that has started when it ends. It is absolute; the first
+///        to connect is the peer, and the only one.
 ///
 /// 1. When it is ready, the zygote says so, before any request:
 ///        {"ready": true, "pid": P, "python": "3.11.2", "preloaded": [MODULE...],
@@ -20,7 +24,7 @@
 ///
 /// 2. A request for a kernel, with descriptors attached (SCM_RIGHTS): the stdout and the stderr of
 ///    the kernel, in this order, and nothing else but what "sandbox" says; the zygote closes its
-///    copies. stdin is /dev/null.
+///    copies. Without any the kernel has those of the zygote. stdin is /dev/null.
 ///        {"id": N, "connection_file": PATH, "cwd": PATH, "env": {NAME: VALUE...},
 ///         "limits": {"address_space_bytes": B, "data_bytes": B, "cpu_seconds": S,
 ///                    "file_bytes": B, "open_files": N, "processes": N}, "orphan": BOOLEAN,
@@ -29,6 +33,7 @@
 ///    connection_file  absolute; read by the kernel itself, after the fork: its key never is in the
 ///                     memory of the zygote
 ///    env              the whole environment of the kernel; of the zygote's own nothing is left.
+///                     Absent: the zygote's own, as it is.
 ///                     JPY_PARENT_PID in it names the process with which the kernel ends; without
 ///                     it the kernel outlives the zygote and everybody else. Variables that Python
 ///                     reads only when it starts (PYTHONHASHSEED, PYTHONPATH...) come too late,
@@ -63,7 +68,10 @@
 ///        {"exited": P, "signal": S}    signal S has killed it
 ///    "exited" never comes before the answer with that pid.
 ///
-/// 5. When the peer closes its end, or SIGTERM comes, the zygote exits with status 0. Its kernels
+/// 5. A signal for the groups of the kernels that it has to reap; no answer:
+///        {"signal": S}
+///
+/// 6. When the peer closes its end, or SIGTERM comes, the zygote exits with status 0. Its kernels
 ///    go on: they watch JPY_PARENT_PID themselves.
 ///
 /// A kernel inherits no descriptor of the zygote but its own 0-2. It has default signal handlers

@@ -85,6 +85,7 @@ std::vector<std::unique_ptr<Provisioner>> make_provisioners(RuntimeDir& runtime_
                                                             const IsolationPolicy& policy,
                                                             bool fork_servers) {
   DockerOptions docker;
+  docker.fork_servers = fork_servers;
   const auto variable = [&environment](const char* name) {
     const auto found = environment.find(name);
     return found == environment.end() ? std::string() : found->second;

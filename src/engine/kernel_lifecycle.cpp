@@ -186,7 +186,6 @@ void Kernel::perform(lifecycle::Action& action) {
 
 void Kernel::launch(lifecycle::Generation generation) {
   channels_.reset();
-  launched_.reset();
   endpoints_.reset();
   kernel_info_.clear();
   const std::weak_ptr<Kernel> weak = weak_from_this();
@@ -212,6 +211,8 @@ void Kernel::launch(lifecycle::Generation generation) {
   events.on_exit = with_self([generation](Kernel& self, const ProcessExit& status) {
     self.process_exited(generation, status);
   });
+  if (launched_ && launched_->start_again(events)) return;
+  launched_.reset();
   launched_ = provisioner_.launch(shard_, request_, std::move(events));
   request_.branch = nullptr;  // what it was a copy of may have gone on: a restart begins anew
 }

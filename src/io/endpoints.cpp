@@ -51,22 +51,29 @@ Result<HeldPorts> HeldPorts::take(const std::string& ip) {
   return held;
 }
 
+Result<FileDescriptor> pin_socket(const std::string& path, uid_t owner) {
+  FileDescriptor fd(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd && errno == ENOENT) return fd;
+  struct stat status {};
+  if (!fd || ::fstat(fd.get(), &status) != 0) {
+    return Error{Code::unavailable, "cannot open " + path + ": " + std::strerror(errno)};
+  }
+  if (!S_ISSOCK(status.st_mode) || status.st_uid != owner) {
+    return Error{Code::permission_denied, path + " is not a socket of the kernel's user"};
+  }
+  return fd;
+}
+
 Result<bool> PinnedEndpoints::try_pin(const ConnectionInfo& info, PinnedEndpoints& out,
                                       uid_t owner) {
   PinnedEndpoints pinned;
   for (const Channel channel :
        {Channel::shell, Channel::control, Channel::stdin_, Channel::iopub}) {
     const std::string path = info.ip + "-" + std::to_string(info.port(channel));
-    FileDescriptor fd(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd && errno == ENOENT) return false;
-    struct stat status {};
-    if (!fd || ::fstat(fd.get(), &status) != 0) {
-      return Error{Code::unavailable, "cannot open " + path + ": " + std::strerror(errno)};
-    }
-    if (!S_ISSOCK(status.st_mode) || status.st_uid != owner) {
-      return Error{Code::permission_denied, path + " is not a socket of the kernel's user"};
-    }
-    pinned.sockets_.emplace_back(channel, std::move(fd));
+    auto socket = pin_socket(path, owner);
+    if (!socket) return socket.error();
+    if (!*socket) return false;
+    pinned.sockets_.emplace_back(channel, *std::move(socket));
   }
   out = std::move(pinned);
   return true;

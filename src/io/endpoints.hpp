@@ -28,6 +28,12 @@ class HeldPorts {
   std::vector<int> ports_;
 };
 
+/// Opens the unix socket at `path` without following a link and without connecting: what is reached
+/// by /proc/self/fd/N stays what it was. An empty descriptor: it is not there yet. Errors:
+/// permission_denied when it is something else than a socket of `owner`, unavailable when it cannot
+/// be opened.
+Result<FileDescriptor> pin_socket(const std::string& path, uid_t owner);
+
 /// The ipc sockets of a kernel, each pinned to the socket that was there when it was first seen. A
 /// kernel may put a symbolic link, to the Docker socket say, in the place of a socket of its own,
 /// and libzmq follows it; a pinned socket is connected by descriptor and stays what it was.

@@ -107,6 +107,14 @@ void RuntimeDir::remove_kernel_dir(const std::string& directory) {
   fs::remove_all(directory, ignored);
 }
 
+void RuntimeDir::clear_kernel_dir(const std::string& directory) {
+  std::error_code error, ignored;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    fs::remove_all(entry->path(), ignored);
+  }
+}
+
 void RuntimeDir::record_process(pid_t pid, const std::string& marker) {
   std::ofstream(record_path(path_, pid)) << process_start_time(pid) << '\n' << marker;
 }

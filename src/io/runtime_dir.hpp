@@ -33,6 +33,8 @@ class RuntimeDir {
   /// Makes a 0700 directory for one launch of a kernel, with a name that was never used before.
   Result<std::string> make_kernel_dir(const std::string& kernel_id);
   static void remove_kernel_dir(const std::string& directory);
+  /// Removes what is in it. Links in there are removed, and not followed.
+  static void clear_kernel_dir(const std::string& directory);
 
   /// Remembers on disk that this process is ours, and forgets it again.
   /// `marker` ("NAME=value") stands in its environment and so in that of what it starts.

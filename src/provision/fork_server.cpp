@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstring>
@@ -24,8 +23,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kPacketBytesMax = std::size_t{1} << 20;
-constexpr std::size_t kDescriptorsMax = 32;
 constexpr char kNoAnswer[] = "it did not answer";
 
 // Read once, when a program or one of its libraries starts: a fork has those of its server.
@@ -71,8 +68,7 @@ std::vector<int> descriptors_of(const ForkRequest& request, int output) {
 
 }  // namespace
 
-ForkServer::ForkServer(Shard& shard)
-    : shard_(shard), socket_(shard.loop()), patience_(shard.loop()) {}
+ForkServer::ForkServer(Shard& shard) : shard_(shard), patience_(shard.loop()) {}
 
 ForkServer::~ForkServer() = default;
 
@@ -89,7 +85,7 @@ Result<void> ForkServer::spawn(SpawnRequest command) {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
     return Error{Code::resource_exhausted, std::string("no socket: ") + std::strerror(errno)};
   }
-  socket_.assign(ends[0]);
+  FileDescriptor ours(ends[0]);
   const FileDescriptor theirs(ends[1]);
   command.descriptors.insert(command.descriptors.begin(), theirs.get());
   const std::weak_ptr<ForkServer> weak = weak_from_this();
@@ -104,7 +100,19 @@ Result<void> ForkServer::spawn(SpawnRequest command) {
   if (!process) return process.error();
   process_ = *std::move(process);
   expect_within(limits::kForkServerStartMax, "it was not ready");
-  wait();
+  socket_ = ForkServerSocket::open(shard_, std::move(ours),
+                                   {.on_packet =
+                                        [weak](const json& packet) {
+                                          if (const auto self = weak.lock()) self->receive(packet);
+                                        },
+                                    .on_closed =
+                                        [weak] {
+                                          if (const auto self = weak.lock()) self->was_closed();
+                                        },
+                                    .on_nonsense =
+                                        [weak](const std::string& why) {
+                                          if (const auto self = weak.lock()) self->fail(why);
+                                        }});
   return {};
 }
 
@@ -121,48 +129,20 @@ void ForkServer::expect_within(Duration time, const char* otherwise) {
       });
 }
 
-void ForkServer::wait() {
-  socket_.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                     [weak = weak_from_this()](const boost::system::error_code& error) {
-                       const auto self = weak.lock();
-                       if (!error && self) self->read_packets();
-                     });
+// How it ends, which is seen in a moment, tells more.
+void ForkServer::was_closed() {
+  constexpr std::chrono::seconds kEndMax{1};
+  ready_ = false;
+  expect_within(kEndMax, "it closed its socket and did not end");
 }
 
-void ForkServer::read_packets() {
-  auto& buffer = shard_.scratch();
-  while (socket_.is_open()) {
-    const ssize_t got = recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-      wait();
-      return;
-    }
-    if (got <= 0) {
-      // How it ends, which is seen in a moment, tells more.
-      constexpr std::chrono::seconds kEndMax{1};
-      ready_ = false;
-      boost::system::error_code ignored;
-      socket_.close(ignored);
-      expect_within(kEndMax, "it closed its socket and did not end");
-      return;
-    }
-    receive(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
-  }
-}
-
-void ForkServer::receive(std::string_view packet) {
-  const auto read = parse_json(packet);
-  if (!read || !read->is_object()) {
-    fail("it says what is no JSON object");
+void ForkServer::receive(const json& packet) {
+  if (packet.contains("ready")) {
+    became_ready(packet);
     return;
   }
-  if (read->contains("ready")) {
-    became_ready(*read);
-    return;
-  }
-  const auto id = read->find("id");
-  if (id == read->end() || !id->is_number_unsigned()) return;
+  const auto id = packet.find("id");
+  if (id == packet.end() || !id->is_number_unsigned()) return;
   const auto found = pending_.find(id->get<std::uint64_t>());
   if (found == pending_.end()) return;
   Pending pending = std::move(found->second);
@@ -172,9 +152,9 @@ void ForkServer::receive(std::string_view packet) {
   } else {
     expect_within(limits::kForkAnswerMax, kNoAnswer);
   }
-  const auto pid = read->find("pid");
-  if (pid == read->end() || !pid->is_number_integer() || pid->get<std::int64_t>() <= 1) {
-    const std::string why = json_text(*read, "error");
+  const auto pid = packet.find("pid");
+  if (pid == packet.end() || !pid->is_number_integer() || pid->get<std::int64_t>() <= 1) {
+    const std::string why = json_text(packet, "error");
     pending.started(Error{Code::unavailable, why.empty() ? "it gives no reason" : why});
     return;
   }
@@ -207,8 +187,7 @@ void ForkServer::fail(const std::string& why) {
   failure_ = why;
   ready_ = false;
   patience_.cancel();
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  if (socket_) socket_->close();
   log::warning("fork_server_failed", {{"why", why}});
   for (auto& [id, pending] : std::exchange(pending_, {})) {
     pending.started(Error{Code::unavailable, why});
@@ -224,33 +203,7 @@ Result<void> ForkServer::send(const ForkRequest& request, std::uint64_t id, int 
     sandbox = {{"cgroups", request.sandbox->cgroups.size()}};
     if (request.sandbox->uid) sandbox["uid"] = *request.sandbox->uid;
   }
-  const std::string packet = dump_json(fields);
-  if (packet.size() > kPacketBytesMax) {
-    return Error{Code::resource_exhausted, "its environment is longer than 1 MiB"};
-  }
-  iovec bytes{const_cast<char*>(packet.data()), packet.size()};
-  const std::vector<int> descriptors = descriptors_of(request, output);
-  if (descriptors.size() > kDescriptorsMax) {
-    return Error{Code::resource_exhausted, "its sandbox has too many parts"};
-  }
-  const std::size_t descriptor_bytes = descriptors.size() * sizeof descriptors[0];
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(kDescriptorsMax * sizeof(int))> ancillary{};
-  msghdr message{};
-  message.msg_iov = &bytes;
-  message.msg_iovlen = 1;
-  message.msg_control = ancillary.data();
-  message.msg_controllen = CMSG_SPACE(descriptor_bytes);
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(descriptor_bytes);
-  std::memcpy(CMSG_DATA(header), descriptors.data(), descriptor_bytes);
-  ssize_t sent = 0;
-  do {
-    sent = sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  if (sent == static_cast<ssize_t>(packet.size())) return {};
-  return Error{Code::unavailable, std::string("it takes no request: ") + std::strerror(errno)};
+  return socket_->send(fields, descriptors_of(request, output));
 }
 
 void ForkServer::start_kernel(const ForkRequest& request, ChildProcess::OnOutput on_output,

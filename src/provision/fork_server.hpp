@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
@@ -15,6 +14,7 @@
 #include "io/child_process.hpp"
 #include "io/file_descriptor.hpp"
 #include "protocol/kernelspec.hpp"
+#include "provision/fork_server_socket.hpp"
 
 namespace perijove {
 
@@ -79,16 +79,15 @@ class ForkServer : public std::enable_shared_from_this<ForkServer> {
 
   explicit ForkServer(Shard& shard);
   Result<void> spawn(SpawnRequest command);
-  void wait();
-  void read_packets();
-  void receive(std::string_view packet);
+  void was_closed();
+  void receive(const nlohmann::json& packet);
   void became_ready(const nlohmann::json& packet);
   void fail(const std::string& why);
   void expect_within(Duration time, const char* otherwise);
   Result<void> send(const ForkRequest& request, std::uint64_t id, int output);
 
   Shard& shard_;
-  boost::asio::posix::stream_descriptor socket_;
+  std::shared_ptr<ForkServerSocket> socket_;
   boost::asio::steady_timer patience_;
   std::unique_ptr<ChildProcess> process_;
   std::map<std::uint64_t, Pending> pending_;

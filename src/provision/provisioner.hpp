@@ -89,6 +89,10 @@ class LaunchedKernel {
   virtual IsolationReport isolation() const = 0;
   /// What else can be done where it runs; null where nothing can, or it does not run.
   virtual std::shared_ptr<KernelPlace> place() { return nullptr; }
+  /// Starts the same kernel anew in the place where its process has ended, with all files that are
+  /// there; as launch(), with `events` instead of those before. False, and `events` stay as they
+  /// are: nothing of that place is left, or it was never more than a process.
+  virtual bool start_again(LaunchEvents& /*events*/) { return false; }
 };
 
 /// A way to run kernels.

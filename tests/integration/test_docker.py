@@ -19,8 +19,9 @@ class Base(unittest.TestCase):
     gateway = None
 
     def create(self, options=None, **more):
-        body = {"kernel": "python3", "isolation": "docker",
-                "docker": {"image": IMAGE, **(options or {})}, **more}
+        body = {"isolation": "docker", "docker": {"image": IMAGE, **(options or {})}, **more}
+        if "kernel_spec" not in more:
+            body.setdefault("kernel", "python3")
         status, _, session = self.gateway.ask("POST", "/v1/sessions", body)
         if status == 201:
             self.addCleanup(self.gateway.ask, "DELETE", "/v1/sessions/" + session["session_id"])
@@ -170,10 +171,14 @@ class Docker(Base):
     # rows: D23
     def test_a_restart_empties_the_state_and_keeps_the_files(self):
         path = self.make()
-        self.execute(path, "x = 1; open('kept.txt', 'w').write('kept')")
+        self.execute(path, "x = 1; open('kept.txt', 'w').write('kept'); open('/var/tmp/inside', 'w')")
+        host = "import socket; print(socket.gethostname())"
+        container = self.output(path, host)
         self.assertLess(self.gateway.ask("POST", path + "/restart", {})[0], 300)
         self.assertEqual(self.output(path, "print('x' in globals(), open('kept.txt').read())"),
                          "False kept")
+        self.assertEqual(self.output(path, host), container)
+        self.assertEqual(self.output(path, "import os; print(os.listdir('/var/tmp'))"), "['inside']")
 
     # rows: U06
     def test_what_opens_the_container_is_refused_by_name(self):
@@ -216,17 +221,70 @@ class Docker(Base):
 class OurKernels(Base):
     """Programs of this machine in containers whose image has the libraries that they need."""
 
-    def test_the_python_kernel(self):
+    PARENT = "import os; print(open(f'/proc/{os.getppid()}/cmdline').read().replace(chr(0), ' '))"
+
+    @classmethod
+    def setUpClass(cls):
         spec = pathlib.Path(os.environ["JUPYTER_PATH"], "kernels", "perijove-python", "kernel.json")
-        programs = str(pathlib.Path(json.loads(spec.read_text())["argv"][0]).parent)
-        gateway = Gateway(arguments=["--isolation", "docker", "--isolation-mounts", programs],
-                          environ={"DOCKER_HOST": os.environ["DOCKER_HOST"]})
-        self.addCleanup(gateway.stop)
-        self.gateway = gateway
-        path = self.make({"volumes": [f"{programs}:{programs}:ro"]}, kernel="perijove-python")
+        cls.spec = json.loads(spec.read_text())
+        programs = str(pathlib.Path(cls.spec["argv"][0]).parent)
+        cls.options = {"volumes": [f"{programs}:{programs}:ro"]}
+        cls.gateway = Gateway(arguments=["--isolation", "docker", "--isolation-mounts", programs],
+                              environ={"DOCKER_HOST": os.environ["DOCKER_HOST"]})
+        cls.addClassCleanup(cls.gateway.stop)
+
+    def started_at(self, path):
+        """When the container of the session was started."""
+        host = self.output(path, "import socket; print(socket.gethostname())")
+        return docker("inspect", "--format", "{{.State.StartedAt}}", host)
+
+    def test_the_python_kernel(self):
+        path = self.make(self.options, kernel="perijove-python")
         self.assertEqual(self.output(path, "import IPython\nx = 41\n!id -u\nprint(x + 1)").splitlines()[1:], ["42"])
-        self.assertLess(gateway.ask("POST", path + "/restart", {})[0], 300)
+        self.assertLess(self.gateway.ask("POST", path + "/restart", {})[0], 300)
         self.assertEqual(self.output(path, "print('x' in globals())"), "False")
+
+    def test_a_restart_is_a_fork_in_the_container_that_runs(self):
+        path = self.make(self.options, kernel="perijove-python")
+        started = self.started_at(path)
+        self.assertIn("--zygote", self.output(path, self.PARENT))
+        self.output(path, "import subprocess; open('/var/tmp/inside', 'w')\n"
+                          "p = subprocess.Popen(['sleep', '600'], start_new_session=True)")
+        for _ in range(3):
+            self.assertLess(self.gateway.ask("POST", path + "/restart", {})[0], 300)
+            self.assertEqual(self.output(path, "import os; print(os.listdir('/var/tmp'))"), "['inside']")
+        programs = "import glob; print({open(path).read().strip() for path in glob.glob('/proc/[0-9]*/comm')})"
+        self.assertNotIn("sleep", self.output(path, programs), "it ends with its kernel")
+        self.assertEqual(self.started_at(path), started)
+
+    def test_how_a_fork_ends_is_told(self):
+        path = self.make({**self.options, "resource_limits": {"memory": "300m"}}, kernel="perijove-python")
+        for code, status, words in (
+                ("import os; os._exit(7)", "kernel_died", "exited with code 7"),
+                ("import os; os.kill(os.getpid(), 9)", "kernel_died", "killed by signal 9"),
+                ("x = []\nwhile True: x.append(bytearray(1 << 20))", "oom", "ran out of memory")):
+            with self.subTest(code=code):
+                result = self.execute(path, code)
+                self.assertEqual(result["status"], status, result)
+                self.assertIn(words, result["error"]["message"])
+                self.assertEqual(self.output(path, "print(1)"), "1")
+
+    def test_a_container_that_is_killed_is_told(self):
+        path = self.make(self.options, kernel="perijove-python")
+        host = self.output(path, "import socket; print(socket.gethostname())")
+        docker("kill", host)
+        wait_until(lambda: self.gateway.ask("GET", path)[2]["kernels"] == [] or
+                   self.gateway.ask("GET", path)[2]["kernels"][0]["execution_state"] != "idle", "its end")
+        self.assertEqual(self.output(path, "print(1)"), "1")
+
+    def test_a_fork_server_that_does_not_get_ready_is_done_without(self):
+        spec = json.loads(json.dumps(self.spec))
+        for command in (["{program}", "--zygote"], ["sh", "-c", "exit 3"]):
+            spec["metadata"]["perijove"]["fork_server"] = command
+            status, session = self.create(self.options, kernel_spec=spec)
+            self.assertEqual(status, 201, session)
+            path = "/v1/sessions/" + session["session_id"]
+            self.assertNotIn("--zygote", self.output(path, self.PARENT))
 
 
 class NoDaemon(Base):

@@ -5,12 +5,13 @@ import sys
 import _perijove_kernel as core
 
 USAGE = """usage: perijove-kernel-python [--plain] -f CONNECTION_FILE
-       perijove-kernel-python [--plain] --zygote FD [--preload MODULE,...]
+       perijove-kernel-python [--plain] --zygote FD|PATH [--preload MODULE,...]
 
 A Jupyter kernel for Python {version}, with IPython's shell where IPython is installed.
 
   -f FILE           the connection file
-  --zygote FD       fork a kernel for each request that comes from this inherited socket
+  --zygote FD|PATH  fork a kernel for each request that comes from this inherited socket, or from
+                    the first to connect to a socket that is made at this path
   --preload MODULE,...
                     what those kernels have imported already
   --plain           do without IPython
@@ -56,12 +57,13 @@ def main():
             return 0
         plain = options.get("plain", False)
         if "zygote" in options:
-            if not options["zygote"].isdigit() or "f" in options:
-                raise UsageError("wanted: --zygote FD")
+            where = options["zygote"]
+            if not (where.isdigit() or where.startswith("/")) or "f" in options:
+                raise UsageError("wanted: --zygote FD, or an absolute path")
             from perijove_kernel import zygote
 
             preload = [module for module in options.get("preload", "").split(",") if module]
-            return zygote.run(int(options["zygote"]), preload, plain)
+            return zygote.run(where, preload, plain)
         if "f" not in options or "preload" in options:
             raise UsageError("wanted: -f CONNECTION_FILE; see --help")
     except UsageError as error:

@@ -34,8 +34,9 @@ LIMITS = {
 }
 
 
-def run(descriptor, preload, plain):
-    """Serves requests from this socket, and returns the exit status of the process."""
+def run(where, preload, plain):
+    """Serves requests, and returns the exit status of the process. They come from a socket: the number
+    of a descriptor, or the path of one that does not exist yet."""
     kernel = make_kernel(plain)
     preloaded, skipped = [], {}
     for module in preload:
@@ -59,29 +60,39 @@ def run(descriptor, preload, plain):
     # The collector would otherwise write to every object, and so copy the pages of all.
     gc.collect()
     gc.freeze()
-    with socket.socket(fileno=descriptor) as peer:
-        paths = [path for path in sys.path if os.path.isdir(path)]
-        return Zygote(kernel, peer).serve(
-            {"preloaded": preloaded, "skipped": skipped, "paths": paths}
-        )
+    paths = [path for path in sys.path if os.path.isdir(path)]
+    report = {"preloaded": preloaded, "skipped": skipped, "paths": paths}
+    if where.isdigit():
+        with socket.socket(fileno=int(where)) as peer:
+            return Zygote(kernel, peer).serve(report)
+    with _first_peer_at(where) as peer:
+        return ContainerZygote(kernel, peer).serve(report)
+
+
+def _first_peer_at(where):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(where)
+        listener.listen(1)
+        return listener.accept()[0]
 
 
 class Zygote:
     def __init__(self, kernel, peer):
         self._kernel = kernel
         self._peer = peer
-        self._kernels = {}  # pidfd: process id
+        self._kernels = {}  # what its end is known by: process id
         self._events = selectors.DefaultSelector()
         self._ends = False
 
     def serve(self, report):
         wakeup, woken = socket.socketpair()
         wakeup.setblocking(False)
+        woken.setblocking(False)
         signal.set_wakeup_fd(wakeup.fileno())
         signal.signal(signal.SIGTERM, lambda number, frame: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; it is meant for others
         self._events.register(self._peer, selectors.EVENT_READ, self._answer_request)
-        self._events.register(woken, selectors.EVENT_READ, self._end)
+        self._events.register(woken, selectors.EVENT_READ, lambda _: self._look_at_signals(woken))
         try:
             self._send(dict(report, ready=True, pid=os.getpid(), python=sys.version.split()[0]))
             while not self._ends:
@@ -91,8 +102,9 @@ class Zygote:
             pass  # the peer is gone
         return 0
 
-    def _end(self, wakeup):
-        self._ends = True
+    def _look_at_signals(self, woken):
+        if signal.SIGTERM in woken.recv(1 << 10):
+            self._ends = True
 
     def _send(self, message):
         self._peer.send(json.dumps(message).encode("utf-8"))
@@ -101,7 +113,9 @@ class Zygote:
         self._events.unregister(pidfd)
         os.close(pidfd)
         process = self._kernels.pop(pidfd)
-        _, status = os.waitpid(process, 0)
+        self._tell_end(process, os.waitpid(process, 0)[1])
+
+    def _tell_end(self, process, status):
         if os.WIFSIGNALED(status):
             self._send({"exited": process, "signal": os.WTERMSIG(status)})
         else:
@@ -119,6 +133,9 @@ class Zygote:
             request = json.loads(packet)
             if not isinstance(request, dict):
                 raise ValueError("a request is a JSON object")
+            if "signal" in request:
+                self._signal(request["signal"])
+                return
             identity = request.get("id")
             check(request)
             check_descriptors(request, descriptors)
@@ -130,6 +147,12 @@ class Zygote:
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
+
+    def _signal(self, number):
+        if type(number) is not int or not 0 < number < signal.NSIG:
+            raise ValueError("signal is not the number of one")
+        for process in self._kernels.values():
+            os.killpg(process, number)
 
     def _receive(self):
         """(bytes, descriptors, whether nothing was cut off)"""
@@ -157,10 +180,44 @@ class Zygote:
                 sandbox = Sandbox(request["sandbox"], descriptors[STANDARD:])
             return forks.fork_orphan(forks.fork_on_fresh_thread, child, sandbox)
         process = forks.fork_on_fresh_thread(child)
+        self._watch(process)
+        return process
+
+    def _watch(self, process):
         pidfd = os.pidfd_open(process)
         self._kernels[pidfd] = process
         self._events.register(pidfd, selectors.EVENT_READ, self._reap)
-        return process
+
+
+class ContainerZygote(Zygote):
+    """One that is the main process of a container, which has one kernel at a time: what that has
+    started is over when it is, as if the container had been started anew."""
+
+    def serve(self, report):
+        core.adopt_orphans()
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        return super().serve(report)
+
+    def _look_at_signals(self, woken):
+        super()._look_at_signals(woken)
+        for process in list(self._kernels):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if ended:
+                del self._kernels[process]
+                self._tell_end(process, status)
+        core.reap_orphans(next(iter(self._kernels), -1))
+
+    def _watch(self, process):
+        self._kernels[process] = process  # without a pidfd, which gVisor does not have
+
+    def _tell_end(self, process, status):
+        core.end_descendants()
+        try:
+            os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            super()._tell_end(process, status)
+        else:
+            self._ends = True  # something forks faster than it is killed: the container ends it
 
 
 class Sandbox:
@@ -185,9 +242,12 @@ def check(request):
         if not isinstance(request.get(field), str) or not request[field].startswith("/"):
             raise ValueError("%s is not an absolute path" % field)
     environment = request.get("env")
-    if not isinstance(environment, dict) or not all(
-        isinstance(value, str) and name and "=" not in name and "\0" not in name + value
-        for name, value in environment.items()
+    if "env" in request and (
+        not isinstance(environment, dict)
+        or not all(
+            isinstance(value, str) and name and "=" not in name and "\0" not in name + value
+            for name, value in environment.items()
+        )
     ):
         raise ValueError("env is not an object of strings")
     if type(request.get("orphan", False)) is not bool:
@@ -215,6 +275,8 @@ def check(request):
 
 def check_descriptors(request, descriptors):
     """Raises ValueError unless as many came along as the request wants."""
+    if not descriptors and not request.get("sandbox"):
+        return
     least = most = STANDARD
     if request.get("sandbox"):
         least += request["sandbox"]["cgroups"] + 2  # a namespace and the filter
@@ -229,11 +291,12 @@ def become_kernel(kernel, request, descriptors):
     try:
         os.setsid()
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _take_descriptors(descriptors)
-        _take_environment(request["env"])
+        if "env" in request:
+            _take_environment(request["env"])
         sys.argv[1:] = ["-f", request["connection_file"]]
         _reseed()
         kernel.after_fork()

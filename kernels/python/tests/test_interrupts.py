@@ -14,7 +14,9 @@ BUSY = {
     "sleep": "import time; print('on', flush=True); time.sleep(600)",
     "loop": "print('on', flush=True)\nwhile True: pass",
     "await": "import asyncio; print('on', flush=True); await asyncio.sleep(600)",
-    "program": "import subprocess; subprocess.run('echo on; exec sleep 600', shell=True)",
+    # It is fed by what ends it when it is interrupted: before that, Python would forget it.
+    "program": "import subprocess\n"
+    "subprocess.run('read _; echo on; exec sleep 600', shell=True, input=b'\\n')",
     "lock": "import threading; print('on', flush=True); threading.Event().wait()",
     "read": "import os; print('on', flush=True); r, w = os.pipe(); os.read(r, 1)",
 }

@@ -299,6 +299,77 @@ class Requests(ZygoteKernelTestCase):
                     self.assertIn(complaint, stderr.read())
 
 
+class ZygoteOfAContainer(ZygoteKernelTestCase):
+    def begin(self):
+        """One that listens at a path; it has its own environment and output."""
+        path = self.directory + "/socket"
+        process = subprocess.Popen(
+            [executable(), "--zygote", path],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "OF_THE_CONTAINER": "1", "JPY_PARENT_PID": str(os.getpid())},
+        )
+        self.addCleanup(process.wait, timeout=DEADLINE)
+        self.peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.addCleanup(self.peer.close)
+        self.peer.settimeout(DEADLINE)
+        self.wait_until(lambda: self.peer.connect_ex(path) == 0)
+        self.assertTrue(self.receive()["ready"])
+        return process
+
+    def receive(self):
+        return json.loads(self.peer.recv(1 << 20))
+
+    def ask(self, **request):
+        self.peer.send(json.dumps(request).encode())
+
+    def next_kernel(self):
+        file = new_connection_file(self.directory)
+        self.ask(id=1, connection_file=file, cwd=self.directory)
+        answer = self.receive()
+        self.end_later(answer["pid"])
+        kernel = Attached(file, answer["pid"])
+        self.addCleanup(kernel.close)
+        return kernel
+
+    def test_forks_one_kernel_after_another(self):
+        zygote = self.begin()
+        code = "import os; os.environ['OF_THE_CONTAINER'], os.getppid()"
+        for _ in range(2):
+            kernel = self.next_kernel()
+            self.assertEqual(self.value(kernel, code), f"('1', {zygote.pid})")
+            kernel.start("os._exit(5)")
+            self.assertEqual(self.receive(), {"exited": kernel.pid, "code": 5})
+
+    def test_ends_what_its_kernel_has_left(self):
+        self.begin()
+        kernel = self.next_kernel()
+        left = self.value(
+            kernel,
+            "import subprocess\n"
+            "p = subprocess.Popen(['sh', '-c', 'sleep 600 & echo $!'], stdout=-1, start_new_session=True)\n"
+            "int(p.stdout.readline())",
+        )
+        self.end_later(int(left))
+        self.assertTrue(is_alive(int(left)))
+        self.ask(signal=signal.SIGKILL)
+        self.assertEqual(self.receive(), {"exited": kernel.pid, "signal": signal.SIGKILL})
+        self.assertFalse(is_alive(int(left)))
+        self.assertEqual(self.value(self.next_kernel(), "1"), "1")
+
+    def test_refuses_what_is_no_signal(self):
+        self.begin()
+        for wrong in ("KILL", 0, 1000, None, True):
+            self.ask(signal=wrong)
+            self.assertIn("signal", self.receive()["error"])
+
+    def test_ends_with_its_peer(self):
+        zygote = self.begin()
+        self.peer.close()
+        self.assertEqual(zygote.wait(timeout=DEADLINE), 0)
+
+
 class Start(ZygoteKernelTestCase):
     def test_is_refused_where_imports_have_started_threads(self):
         with open(self.directory + "/threaded.py", "w") as file:

@@ -1,6 +1,7 @@
 #include "provision/docker/container_channels.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,6 +21,7 @@ namespace {
 
 constexpr int kTcpPortFirst = 40101;  // in a network namespace that nobody else binds in
 constexpr const char* kFileName = "connection.json";
+constexpr const char* kForkServerName = "fork-server";
 // Of the file in a volume: ipykernel writes it anew, so its directory must be writable for the
 // container's user, who may be any (nobody else is in there), and a volume is root's.
 constexpr const char* kPutDirectory = "put";
@@ -39,10 +41,28 @@ Result<void> ContainerChannels::make(RuntimeDir& runtime_dir, ChannelsPlan plan)
     directory_ = kept->path();
     kept_.emplace(*std::move(kept));
   }
-  info_.key = random_hex(32);
   info_.kernel_name = plan_.kernel_name;
   connection_file_ = directory_ + "/" + kFileName;
+  return write_first_file();
+}
+
+Result<void> ContainerChannels::write_first_file() {
+  info_.key = random_hex(32);
   return write_file();
+}
+
+// The kernel could do in there whatever it liked.
+Result<void> ContainerChannels::renew(bool mounted) {
+  if (mounted || kept_) {
+    RuntimeDir::clear_kernel_dir(directory_);
+  } else {
+    RuntimeDir::remove_kernel_dir(directory_);
+    if (::mkdir(directory_.c_str(), 0700) != 0) {
+      return Error{Code::unavailable, "cannot make " + directory_ + ": " + std::strerror(errno)};
+    }
+  }
+  pinned_ = PinnedEndpoints();
+  return write_first_file();
 }
 
 Result<void> ContainerChannels::move_to_tcp() {
@@ -89,6 +109,12 @@ Result<void> ContainerChannels::write_file() {
 std::string ContainerChannels::file_inside() const {
   const std::string directory = kKernelDirInside;
   return directory + "/" + (plan_.over_tcp ? std::string(kPutDirectory) + "/" : "") + kFileName;
+}
+
+std::string ContainerChannels::fork_server() const { return directory_ + "/" + kForkServerName; }
+
+std::string ContainerChannels::fork_server_inside() {
+  return std::string(kKernelDirInside) + "/" + kForkServerName;
 }
 
 std::string ContainerChannels::file_archive() const {

@@ -39,6 +39,9 @@ class ContainerChannels {
   /// Makes directory, key and file. Errors: unavailable, already_exists (another kernel has the
   /// container), failed_precondition (the path is too long for a socket).
   Result<void> make(RuntimeDir& runtime_dir, ChannelsPlan plan);
+  /// A new key and file in the same directory, when the kernel before has ended; `mounted`: a
+  /// container that runs has it mounted. Errors: unavailable.
+  Result<void> renew(bool mounted);
   /// The same kernel by TCP instead, before it was started.
   Result<void> move_to_tcp();
   /// Removes what is on this machine.
@@ -50,6 +53,10 @@ class ContainerChannels {
   const std::string& connection_file() const { return connection_file_; }
   /// The same file as the kernel sees it.
   std::string file_inside() const;
+  /// The socket of a fork server in the container: on this machine, and as it sees it.
+  std::string fork_server() const;
+  static std::string fork_server_inside();
+  uid_t owner() const { return plan_.uid; }
   /// A tar archive for kKernelDirInside with that file, over TCP.
   std::string file_archive() const;
 
@@ -62,6 +69,7 @@ class ContainerChannels {
   Endpoints endpoints() const;
 
  private:
+  Result<void> write_first_file();
   Result<void> write_file();
 
   ChannelsPlan plan_;

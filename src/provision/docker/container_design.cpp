@@ -33,13 +33,19 @@ std::vector<std::string> command_inside(const LaunchRequest& request,
   return argv;
 }
 
+std::vector<std::string> fork_server_inside(const Kernelspec& spec) {
+  Kernelspec server = spec;
+  server.interpreter.clear();
+  server.argv = kernelspec_command(spec, "fork_server");
+  return launch_argv(server, {{"socket", ContainerChannels::fork_server_inside()},
+                              {"program", spec.argv.empty() ? "" : spec.argv.front()}});
+}
+
 }  // namespace
 
 Result<void> ContainerDesign::prepare() {
   name_ = options_.container_name;
-  if (name_.empty()) {
-    name_ = "perijove-" + request_.kernel_id.str().substr(0, 8) + "-" + random_hex(4);
-  }
+  if (name_.empty()) name_ = own_name();
   if (options_.image.empty() && setting_.default_image.empty() && options_.build_path.empty()) {
     return Error{Code::failed_precondition,
                  "no image is named for the kernel's container, and the gateway has no default"};
@@ -55,6 +61,7 @@ Result<void> ContainerDesign::prepare() {
     if (const auto reached = check_reach(which); !reached) return reached;
   }
   if (const auto sound = check_copying(); !sound) return sound;
+  forks_ = !over_tcp && may_fork();
   limits_ = combine_limits(options_, request_.limits);
   make_report();
   return channels_.make(setting_.runtime_dir, {.kernel_id = request_.kernel_id.str(),
@@ -65,6 +72,45 @@ Result<void> ContainerDesign::prepare() {
                                                .over_tcp = over_tcp,
                                                .uid = setting_.kernel_uid,
                                                .gid = setting_.kernel_gid});
+}
+
+void ContainerDesign::note_gvisor() {
+  if (std::exchange(report_.kind, "docker+gvisor") == "docker+gvisor") return;  // started again
+  report_.notes.emplace_back(
+      "gVisor answers system calls, not this machine's kernel; the filter of system calls does not "
+      "apply to it, and what it has of its own (user namespaces, io_uring) is its own");
+}
+
+// A container that is there before its kernel, or after it, has the command of its first one; and
+// signals reach the server, not the kernel.
+bool ContainerDesign::may_fork() const {
+  return setting_.fork_servers && options_.command.empty() && options_.container_name.empty() &&
+         !options_.reuse_container && options_.stop_container && options_.auto_remove &&
+         request_.spec.interrupt_mode == InterruptMode::message &&
+         !kernelspec_command(request_.spec, "fork_server").empty() &&
+         !setting_.without_fork_server->contains(fork_identity());
+}
+
+std::string ContainerDesign::fork_identity() const {
+  std::string identity = (options_.image.empty() ? setting_.default_image : options_.image) + " " +
+                         options_.build_path + " " + options_.runtime;
+  for (const std::string& each : fork_server_inside(request_.spec)) identity += " " + each;
+  return identity;
+}
+
+void ContainerDesign::give_up_fork_server() {
+  forks_ = false;
+  setting_.without_fork_server->insert(fork_identity());
+  name_ = own_name();  // the container that had the other is on its way out
+}
+
+std::vector<std::string> ContainerDesign::command() const {
+  return forks_ ? fork_server_inside(request_.spec)
+                : command_inside(request_, options_, channels_.file_inside());
+}
+
+std::string ContainerDesign::own_name() const {
+  return "perijove-" + request_.kernel_id.str().substr(0, 8) + "-" + random_hex(4);
 }
 
 Result<void> ContainerDesign::check_reach(const std::string& which) const {
@@ -99,6 +145,7 @@ Result<ContainerMake> ContainerDesign::make_blind(const Error& error) {
   if (!reached) return reached.error();
   if (const auto sound = check_copying(); !sound) return sound.error();
   if (const auto moved = channels_.move_to_tcp(); !moved) return moved.error();
+  forks_ = false;
   return make();
 }
 
@@ -126,8 +173,7 @@ ContainerMake ContainerDesign::make() const {
   plan.image = options_.image.empty() ? setting_.default_image : options_.image;
   // A registry's image of that name would be somebody else's.
   if (options_.image.empty()) made.options.pull = PullPolicy::never;
-  plan.command = with_init_command(options_.init_command,
-                                   command_inside(request_, options_, channels_.file_inside()));
+  plan.command = with_init_command(options_.init_command, command());
   plan.env = environment_inside(request_.env);
   plan.user = options_.user.empty()
                   ? std::to_string(setting_.kernel_uid) + ":" + std::to_string(setting_.kernel_gid)

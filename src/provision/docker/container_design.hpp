@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "io/runtime_dir.hpp"
@@ -33,6 +34,9 @@ struct DockerSetting {
   std::shared_ptr<bool> is_blind;
   uid_t kernel_uid;  ///< Whom kernels run as, and whose sockets theirs must be.
   gid_t kernel_gid;
+  bool fork_servers = false;  ///< See DockerOptions.
+  /// Images, with what was to run in them, in which no fork server has ever got ready.
+  std::shared_ptr<std::set<std::string>> without_fork_server;
   /// Makes the work directory writable for a kernel behind gVisor; null: it is.
   std::function<Result<void>()> open_to_gvisor;
 };
@@ -51,6 +55,10 @@ class ContainerDesign {
   /// The same for a daemon that sees other files than we do, as `error`, its answer, says; it is
   /// the answer where the caller wants files shared all the same.
   Result<ContainerMake> make_blind(const Error& error);
+  /// Whether a fork server is the container's main process, which is to be asked for the kernel.
+  bool forks() const { return forks_; }
+  /// The kernel is a program all the same, in another container, and so in later launches like it.
+  void give_up_fork_server();
   /// What can be done in the container once it runs.
   ContainerSite site(const std::string& container_id) const;
 
@@ -58,13 +66,18 @@ class ContainerDesign {
   const ContainerOptions& options() const { return options_; }
   ContainerChannels& channels() { return channels_; }
   const ContainerChannels& channels() const { return channels_; }
-  IsolationReport& report() { return report_; }
+  /// The runtime is gVisor's.
+  void note_gvisor();
   const IsolationReport& report() const { return report_; }
 
  private:
   Result<void> check_reach(const std::string& which) const;
   Result<void> check_copying() const;
   bool copies_work_dir() const;
+  std::string own_name() const;
+  bool may_fork() const;
+  std::string fork_identity() const;
+  std::vector<std::string> command() const;
   void make_report();
   std::string work_dir_archive() const;
   ContainerUser user_inside() const;
@@ -76,6 +89,7 @@ class ContainerDesign {
   ContainerLimits limits_;
   ContainerChannels channels_;
   IsolationReport report_;
+  bool forks_ = false;
   bool copies_files_ = false;  // between our work directory and the container's
 };
 

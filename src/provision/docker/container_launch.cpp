@@ -46,6 +46,16 @@ void ContainerLaunch::start() {
   }
 }
 
+void ContainerLaunch::start_again(std::string id) {
+  id_ = std::move(id);
+  again_ = true;
+  boost::asio::post(shard_.loop(), [self = shared_from_this()] {
+    if (self->abandoned_) return;
+    self->events_.on_created(self->id_);
+    self->put_files(0);
+  });
+}
+
 void ContainerLaunch::abandon() {
   abandoned_ = true;
   const auto silent = std::exchange(events_, {});
@@ -269,11 +279,7 @@ void ContainerLaunch::check_reused(const std::string& answer) {
   containers_->add(make_.name, make_.options.stop_container ? Farewell::stop : Farewell::nothing,
                    engine_);
   events_.on_created(id_);
-  EngineCall restart;  // also of one that is stopped
-  restart.method = "POST";
-  restart.path = "/containers/" + id_ + "/restart";
-  restart.query = {{"t", "0"}};
-  send(std::move(restart), [this](const std::string&) { events_.on_started(); });
+  restart_container();
 }
 
 void ContainerLaunch::put_files(std::size_t next) {
@@ -291,10 +297,23 @@ void ContainerLaunch::put_files(std::size_t next) {
 }
 
 void ContainerLaunch::start_container() {
+  if (again_) {
+    restart_container();
+    return;
+  }
   EngineCall start;
   start.method = "POST";
   start.path = "/containers/" + id_ + "/start";
   send(std::move(start), [this](const std::string&) { events_.on_started(); });
+}
+
+// Also one that is stopped.
+void ContainerLaunch::restart_container() {
+  EngineCall restart;
+  restart.method = "POST";
+  restart.path = "/containers/" + id_ + "/restart";
+  restart.query = {{"t", "0"}};
+  send(std::move(restart), [this](const std::string&) { events_.on_started(); });
 }
 
 void ContainerLaunch::fail(const Error& error) {
@@ -308,6 +327,8 @@ void ContainerLaunch::send(EngineCall call, std::function<void(const std::string
     if (!self || self->abandoned_) return;
     if (answer) {
       next(*answer);
+    } else if (answer.error().code == Code::not_found && std::exchange(self->again_, false)) {
+      self->create();
     } else {
       self->fail(explain(answer.error()));
     }

@@ -59,6 +59,9 @@ class ContainerLaunch : public std::enable_shared_from_this<ContainerLaunch> {
 
   /// Tells nothing during this call.
   void start();
+  /// Instead: starts container `id`, which such a launch has made before, once more; where it is
+  /// gone another is made in its place.
+  void start_again(std::string id);
   /// Tells nothing any more, and ends the container when there is one or will be.
   void abandon();
 
@@ -76,6 +79,7 @@ class ContainerLaunch : public std::enable_shared_from_this<ContainerLaunch> {
   void put_files(std::size_t next);
   void make_unseen(const Error& error);
   void start_container();
+  void restart_container();
   void fail(const Error& error);
   void send(EngineCall call, std::function<void(const std::string&)> next);
 
@@ -89,6 +93,7 @@ class ContainerLaunch : public std::enable_shared_from_this<ContainerLaunch> {
   std::string id_;
   bool pulled_ = false;
   bool creating_ = false;
+  bool again_ = false;  // in a container that should still be there
   bool abandoned_ = false;
   std::optional<TimePoint> first_conflict_;
 };

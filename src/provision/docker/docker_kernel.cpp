@@ -13,6 +13,7 @@
 #include "protocol/json.hpp"
 #include "protocol/json_fields.hpp"
 #include "provision/docker/container_design.hpp"
+#include "provision/docker/container_fork_server.hpp"
 #include "provision/docker/container_launch.hpp"
 #include "provision/docker/container_place.hpp"
 #include "provision/docker/log_frames.hpp"
@@ -58,7 +59,8 @@ class DockerKernel final : public ContainerWatcher,
         setting_(setting),
         design_(setting, std::move(request), std::move(options)),
         events_(std::move(events)),
-        timer_(shard.loop()) {}
+        timer_(shard.loop()),
+        kill_timer_(shard.loop()) {}
 
   void start() {
     const auto prepared = design_.prepare();
@@ -73,11 +75,44 @@ class DockerKernel final : public ContainerWatcher,
     launch_->start();
   }
 
+  // The container stays, with what the kernel has left in it beside its work directory.
+  bool start_again(LaunchEvents& events) {
+    if (!exit_ || is_removed_) return false;
+    // The mark of memory that ran out goes with a start of the container alone.
+    const bool forks =
+        fork_server_ && fork_server_->is_there() && !exit_->out_of_memory.value_or(false);
+    if (const auto renewed = design_.channels().renew(forks); !renewed) {
+      log::warning("container_not_used_again",
+                   {{"container", design_.name()}, {"reason", renewed.error().message}});
+      return false;
+    }
+    events_ = std::move(events);
+    timer_.cancel();
+    first_refusal_.reset();
+    event_exit_code_.reset();
+    exit_.reset();
+    killed_.reset();
+    end_is_wanted_ = out_of_memory_ = false;
+    init_failure_.clear();
+    if (forks) {
+      started_at_ = shard_.now();
+      boost::asio::post(shard_.loop(), [weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (self && !self->ended_) self->fork_kernel();
+      });
+    } else {
+      start_container_again();
+    }
+    return true;
+  }
+
   // What the owner's destructor does.
   void end() {
     events_ = {};
     ended_ = true;
     timer_.cancel();
+    kill_timer_.cancel();
+    fork_server_.reset();
     if (launch_) launch_->abandon();
     logs_.reset();
     if (!container_id_.empty()) setting_.events->forget(container_id_);
@@ -108,6 +143,31 @@ class DockerKernel final : public ContainerWatcher,
     });
   }
 
+  void terminate() {
+    end_is_wanted_ = true;
+    if (forked()) {
+      fork_server_->signal(SIGTERM);
+    } else {
+      signal("SIGTERM");
+    }
+  }
+
+  // A server that does not do it is in a container that ends.
+  void kill() {
+    constexpr auto kForkEndMax = std::chrono::seconds(1);
+    end_is_wanted_ = true;
+    if (!forked()) {
+      signal("SIGKILL");
+      return;
+    }
+    fork_server_->signal(SIGKILL);
+    kill_timer_.expires_after(kForkEndMax);
+    kill_timer_.async_wait([weak = weak_from_this()](const auto& error) {
+      const auto self = weak.lock();
+      if (!error && self && !self->ended_) self->signal("SIGKILL");
+    });
+  }
+
   std::string connection_file() const { return design_.channels().connection_file(); }
   std::shared_ptr<KernelPlace> place() const { return exit_ ? nullptr : place_; }
   std::string describe() const { return "container " + design_.name(); }
@@ -116,6 +176,10 @@ class DockerKernel final : public ContainerWatcher,
   void on_died(std::optional<int> exit_code) override {
     if (exit_code) event_exit_code_ = exit_code;
     inspect_end();
+  }
+  void on_out_of_memory() override {
+    out_of_memory_ = true;
+    if (killed_) kernel_ended(*std::exchange(killed_, std::nullopt));
   }
   void on_daemon_back() override {
     if (!started_) return;
@@ -140,10 +204,7 @@ class DockerKernel final : public ContainerWatcher,
     events.on_gvisor = [weak = weak_from_this()]() -> Result<void> {
       const auto self = weak.lock();
       if (!self || self->ended_) return {};
-      self->design_.report().kind = "docker+gvisor";
-      self->design_.report().notes.emplace_back(
-          "gVisor answers system calls, not this machine's kernel; the filter of system calls does "
-          "not apply to it, and what it has of its own (user namespaces, io_uring) is its own");
+      self->design_.note_gvisor();
       return self->setting_.open_to_gvisor ? self->setting_.open_to_gvisor() : Result<void>();
     };
     events.on_unseen = [weak = weak_from_this()](const Error& error) -> Result<ContainerMake> {
@@ -162,6 +223,17 @@ class DockerKernel final : public ContainerWatcher,
     return events;
   }
 
+  void start_container_again() {
+    fork_server_.reset();
+    logs_.reset();
+    logs_since_ = engine_time_now();
+    place_.reset();
+    started_ = false;
+    launch_ = std::make_shared<ContainerLaunch>(shard_, setting_.engine, setting_.containers,
+                                                design_.make(), launch_events());
+    launch_->start_again(container_id_);
+  }
+
   void container_started() {
     started_ = true;
     started_at_ = shard_.now();
@@ -169,6 +241,8 @@ class DockerKernel final : public ContainerWatcher,
     follow_logs();
     if (design_.channels().over_tcp()) {
       find_address();
+    } else if (design_.forks()) {
+      look_for_fork_server();
     } else {
       look_for_sockets();
     }
@@ -195,7 +269,8 @@ class DockerKernel final : public ContainerWatcher,
 
   // ---- the kernel ----
 
-  void look_for_sockets() {
+  // Looks for something in the kernel's directory until it is there.
+  void look_for(std::function<Result<bool>()> find, std::function<void()> next) {
     constexpr auto kPauseMin = std::chrono::milliseconds(1);
     constexpr auto kPauseMax = std::chrono::milliseconds(20);
     const Duration waited = shard_.now() - started_at_;
@@ -206,17 +281,118 @@ class DockerKernel final : public ContainerWatcher,
       return;
     }
     timer_.expires_after(std::clamp<Duration>(waited / 10, kPauseMin, kPauseMax));
-    timer_.async_wait([weak = weak_from_this()](const auto& error) {
+    timer_.async_wait([weak = weak_from_this(), find = std::move(find),
+                       next = std::move(next)](const auto& error) {
       const auto self = weak.lock();
       if (error || !self || self->ended_ || self->exit_) return;
-      const auto pinned = self->design_.channels().find_sockets();
-      if (!pinned && !self->may_change_owner()) {
-        self->fail(pinned.error());
-      } else if (pinned && *pinned) {
-        self->tell_endpoints();
+      const auto found = find();
+      if (!found && !self->may_change_owner()) {
+        self->fail(found.error());
+      } else if (found && *found) {
+        next();
       } else {
-        self->look_for_sockets();
+        self->look_for(find, next);
       }
+    });
+  }
+
+  void look_for_sockets() {
+    look_for([this] { return design_.channels().find_sockets(); }, [this] { tell_endpoints(); });
+  }
+
+  // ---- a fork server in the container ----
+
+  void look_for_fork_server() {
+    look_for(
+        [this]() -> Result<bool> {
+          auto found =
+              ContainerForkServer::connect(shard_, design_.channels().fork_server(),
+                                           design_.channels().owner(), fork_server_events());
+          if (!found) return found.error();
+          fork_server_ = *std::move(found);
+          return fork_server_ != nullptr;
+        },
+        [] {});  // on_ready follows
+  }
+
+  ContainerForkServer::Events fork_server_events() {
+    const auto with_self = [weak = weak_from_this()](auto function) {
+      return [weak, function](const auto&... arguments) {
+        const auto self = weak.lock();
+        if (self && !self->ended_) function(*self, arguments...);
+      };
+    };
+    ContainerForkServer::Events events;
+    events.on_ready = with_self([](DockerKernel& self) { self.fork_kernel(); });
+    events.on_refused =
+        with_self([](DockerKernel& self, const std::string& why) { self.start_cold(why); });
+    events.on_exit =
+        with_self([](DockerKernel& self, const ProcessExit& exit) { self.fork_ended(exit); });
+    return events;  // the end of the server is the container's, which is watched
+  }
+
+  bool forked() const { return has_forked_ && !exit_ && fork_server_ && fork_server_->is_there(); }
+
+  void fork_kernel() {
+    const auto asked = fork_server_->start_kernel(design_.channels().file_inside(),
+                                                  design_.options().work_dir_inside);
+    if (asked) {
+      look_for_sockets();
+    } else {
+      start_cold(asked.error().message);
+    }
+  }
+
+  // In a container without a fork server instead.
+  void start_cold(const std::string& why) {
+    log::warning("kernel_starts_cold", {{"container", design_.name()}, {"why", why}});
+    timer_.cancel();
+    fork_server_.reset();
+    logs_.reset();
+    place_.reset();
+    started_ = false;
+    setting_.events->forget(container_id_);
+    launch_->abandon();
+    design_.give_up_fork_server();
+    if (const auto renewed = design_.channels().renew(false); !renewed) {
+      fail(renewed.error());
+      return;
+    }
+    launch_ = std::make_shared<ContainerLaunch>(shard_, setting_.engine, setting_.containers,
+                                                design_.make(), launch_events());
+    launch_->start();
+  }
+
+  // The container runs on, so that the daemon's word about memory comes as an event.
+  void fork_ended(const ProcessExit& exit) {
+    if (exit_) return;
+    constexpr auto kEventWait = std::chrono::milliseconds(500);
+    if (exit.signal != SIGKILL || end_is_wanted_ || out_of_memory_) {
+      kernel_ended(exit);
+      return;
+    }
+    killed_ = exit;
+    after(kEventWait, [](DockerKernel& self) {
+      if (self.killed_) self.kernel_ended(*std::exchange(self.killed_, std::nullopt));
+    });
+  }
+
+  // Its last words come by way of the daemon, and nothing tells when they were all.
+  void kernel_ended(const ProcessExit& exit) {
+    constexpr auto kLastWordsWait = std::chrono::milliseconds(50);
+    exit_ = exit;
+    exit_->out_of_memory = exit.signal == SIGKILL && out_of_memory_;
+    kill_timer_.cancel();
+    after(exit.code == 0 || end_is_wanted_ ? Duration() : kLastWordsWait,
+          [](DockerKernel& self) { self.tell_exit(); });
+  }
+
+  // In place of what timer_ was for before.
+  void after(Duration time, void (*next)(DockerKernel&)) {
+    timer_.expires_after(time);
+    timer_.async_wait([weak = weak_from_this(), next](const auto& error) {
+      const auto self = weak.lock();
+      if (!error && self && !self->ended_) next(*self);
     });
   }
 
@@ -229,6 +405,7 @@ class DockerKernel final : public ContainerWatcher,
   }
 
   void tell_endpoints() {
+    has_forked_ = design_.forks();
     const auto tell = std::exchange(events_.on_endpoints, nullptr);
     if (tell) tell(design_.channels().endpoints());
   }
@@ -290,11 +467,16 @@ class DockerKernel final : public ContainerWatcher,
   void judge_end(const std::optional<nlohmann::json>& container) {
     ProcessExit exit;
     if (!container || !container->contains("State") || !(*container)["State"].is_object()) {
-      // Somebody has removed it.
+      is_removed_ = true;
       if (event_exit_code_) exit = exit_of(*event_exit_code_);
     } else {
       const nlohmann::json& state = (*container)["State"];
       if (state.value("Running", false)) return;
+      const bool was_ready = has_forked_ || !events_.on_endpoints;
+      if (design_.forks() && !was_ready && !end_is_wanted_ && init_failure_.empty()) {
+        start_cold("its fork server did not get ready");
+        return;
+      }
       exit = exit_of(state.value("ExitCode", -1));
       // The mark is also set when only a child of the kernel was killed, some time before.
       const bool killed = exit.signal == SIGKILL || design_.report().kind == "docker+gvisor";
@@ -308,11 +490,7 @@ class DockerKernel final : public ContainerWatcher,
       return;
     }
     // Its last words are on their way: they end with the stream.
-    timer_.expires_after(kLastOutputWait);
-    timer_.async_wait([weak = weak_from_this()](const auto& error) {
-      const auto self = weak.lock();
-      if (!error && self && !self->ended_) self->tell_exit();
-    });
+    after(kLastOutputWait, [](DockerKernel& self) { self.tell_exit(); });
   }
 
   void tell_exit() {
@@ -333,15 +511,22 @@ class DockerKernel final : public ContainerWatcher,
   ContainerDesign design_;
   LaunchEvents events_;
   boost::asio::steady_timer timer_;
+  boost::asio::steady_timer kill_timer_;
   std::shared_ptr<KernelPlace> place_;      // once the container runs
   std::optional<TimePoint> first_refusal_;  // of a socket, as not the kernel's
 
   std::shared_ptr<ContainerLaunch> launch_;
+  std::shared_ptr<ContainerForkServer> fork_server_;
+  bool has_forked_ = false;
+  bool end_is_wanted_ = false;
+  bool out_of_memory_ = false;         // for something in the container
+  std::optional<ProcessExit> killed_;  // the fork, nobody knows why yet
   std::shared_ptr<void> logs_;
   std::string logs_since_;  // empty: from the beginning
   std::string container_id_;
   bool started_ = false;
   bool inspecting_ = false;
+  bool is_removed_ = false;  // by somebody else
   bool ended_ = false;
   TimePoint started_at_;
   std::optional<int> event_exit_code_;
@@ -357,12 +542,13 @@ class OwnedDockerKernel final : public LaunchedKernel {
   void interrupt(std::function<void()> sent) override {
     kernel_->signal("SIGINT", std::move(sent));
   }
-  void terminate() override { kernel_->signal("SIGTERM"); }
-  void kill() override { kernel_->signal("SIGKILL"); }
+  void terminate() override { kernel_->terminate(); }
+  void kill() override { kernel_->kill(); }
   std::string connection_file() const override { return kernel_->connection_file(); }
   std::string describe() const override { return kernel_->describe(); }
   IsolationReport isolation() const override { return kernel_->isolation(); }
   std::shared_ptr<KernelPlace> place() override { return kernel_->place(); }
+  bool start_again(LaunchEvents& events) override { return kernel_->start_again(events); }
 
  private:
   std::shared_ptr<DockerKernel> kernel_;

@@ -51,8 +51,10 @@ class FailedKernel final : public LaunchedKernel {
 // Its user is held as long as it runs.
 class LeasedKernel final : public LaunchedKernel {
  public:
-  LeasedKernel(std::unique_ptr<LaunchedKernel> kernel, std::shared_ptr<UidPool::Lease> lease)
-      : lease_(std::move(lease)), kernel_(std::move(kernel)) {}
+  // `grant` gives it its work directory once more, with files that others have put there since.
+  LeasedKernel(std::unique_ptr<LaunchedKernel> kernel, std::shared_ptr<UidPool::Lease> lease,
+               std::function<Result<void>()> grant)
+      : lease_(std::move(lease)), kernel_(std::move(kernel)), grant_(std::move(grant)) {}
   void interrupt(std::function<void()> sent) override { kernel_->interrupt(std::move(sent)); }
   void terminate() override { kernel_->terminate(); }
   void kill() override { kernel_->kill(); }
@@ -60,10 +62,14 @@ class LeasedKernel final : public LaunchedKernel {
   std::string describe() const override { return kernel_->describe(); }
   IsolationReport isolation() const override { return kernel_->isolation(); }
   std::shared_ptr<KernelPlace> place() override { return kernel_->place(); }
+  bool start_again(LaunchEvents& events) override {
+    return grant_() && kernel_->start_again(events);
+  }
 
  private:
   std::shared_ptr<UidPool::Lease> lease_;
   std::unique_ptr<LaunchedKernel> kernel_;
+  std::function<Result<void>()> grant_;
 };
 
 std::vector<std::string> facts_of(const nlohmann::json& info) {
@@ -198,8 +204,11 @@ class DockerProvisioner final : public Provisioner {
                           .is_blind = is_blind_,
                           .kernel_uid = ::geteuid(),
                           .kernel_gid = ::getegid(),
+                          .fork_servers = options_.fork_servers,
+                          .without_fork_server = without_fork_server_,
                           .open_to_gvisor = nullptr};
     std::shared_ptr<UidPool::Lease> lease;
+    std::function<Result<void>()> grant;
     if (::geteuid() == 0) {
       auto leased = lend_work_dir(request.work_dir, *options);
       if (!leased) return refuse(leased.error());
@@ -209,11 +218,15 @@ class DockerProvisioner final : public Provisioner {
       setting.open_to_gvisor = [this, work_dir = request.work_dir, gid = leased->user.gid] {
         return open_to_gvisor(work_dir, gid);
       };
+      grant = [this, work_dir = request.work_dir, uid = leased->user.uid]() -> Result<void> {
+        const auto directory = open_work_dir(work_dir);
+        return directory ? grant_work_dir(*directory, work_dir, uid) : directory.error();
+      };
     }
     auto kernel = launch_docker_kernel(shard, setting, std::move(request), *std::move(options),
                                        std::move(events));
-    if (!lease) return kernel;
-    return std::make_unique<LeasedKernel>(std::move(kernel), std::move(lease));
+    if (!grant) return kernel;
+    return std::make_unique<LeasedKernel>(std::move(kernel), std::move(lease), std::move(grant));
   }
 
  private:
@@ -222,12 +235,23 @@ class DockerProvisioner final : public Provisioner {
     std::shared_ptr<UidPool::Lease> lease;
   };
 
+  static Result<FileDescriptor> open_work_dir(const std::string& path) {
+    FileDescriptor directory(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (directory) return directory;
+    return Error{Code::not_found, "the work directory '" + path + "' cannot be opened"};
+  }
+
+  Result<void> grant_work_dir(const FileDescriptor& directory, const std::string& path, uid_t to) {
+    return grant_access(directory, path, to, [this, to](uid_t uid) {
+      return uid != to && uids_.contains(uid) && uids_.is_free(uid);
+    });
+  }
+
   // Where the gateway is root: who the kernel is, and that it may use the work directory.
   Result<Lent> lend_work_dir(const std::string& work_dir, const ContainerOptions& options) {
-    const FileDescriptor directory(::open(work_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!directory) {
-      return Error{Code::not_found, "the work directory '" + work_dir + "' cannot be opened"};
-    }
+    const auto opened = open_work_dir(work_dir);
+    if (!opened) return opened.error();
+    const FileDescriptor& directory = *opened;
     Lent lent;
     if (const auto user = parse_user(options.user)) {
       lent.user = *user;
@@ -239,19 +263,15 @@ class DockerProvisioner final : public Provisioner {
       lent.lease = *std::move(lease);
       lent.user = {lent.lease->uid, lent.lease->uid};
     }
-    const auto granted = grant_access(directory, work_dir, lent.user.uid, [this, &lent](uid_t uid) {
-      return uid != lent.user.uid && uids_.contains(uid) && uids_.is_free(uid);
-    });
+    const auto granted = grant_work_dir(directory, work_dir, lent.user.uid);
     if (!granted) return granted.error();
     return lent;
   }
 
   Result<void> open_to_gvisor(const std::string& work_dir, gid_t gid) {
-    const FileDescriptor directory(::open(work_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!directory) {
-      return Error{Code::not_found, "the work directory '" + work_dir + "' cannot be opened"};
-    }
-    return hand_to_group(directory, work_dir, gid, [this](gid_t old) {
+    const auto directory = open_work_dir(work_dir);
+    if (!directory) return directory.error();
+    return hand_to_group(*directory, work_dir, gid, [this](gid_t old) {
       return uids_.contains(old);  // groups have the numbers of their users
     });
   }
@@ -285,6 +305,8 @@ class DockerProvisioner final : public Provisioner {
   std::shared_ptr<Containers> containers_;
   std::shared_ptr<ContainerEvents> events_;
   const std::shared_ptr<bool> is_blind_ = std::make_shared<bool>(false);
+  const std::shared_ptr<std::set<std::string>> without_fork_server_ =
+      std::make_shared<std::set<std::string>>();
   bool swept_ = false;
 };
 

@@ -25,6 +25,9 @@ struct DockerOptions {
   std::optional<std::vector<std::string>> mount_roots;
   /// Networks that a caller may name besides none; nullopt: any.
   std::optional<std::vector<std::string>> networks;
+  /// Kernels whose kernelspec names a fork server (metadata {"perijove": {"fork_server": ...}}) are
+  /// forks of one in their container, so that a restart takes milliseconds.
+  bool fork_servers = false;
   /// Users that kernels run as when the gateway is root, one for each work directory that is in
   /// use; see uid_pool.hpp.
   uid_t uid_first = 1'900'000'000;

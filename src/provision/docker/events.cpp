@@ -46,7 +46,7 @@ void ContainerEvents::connect() {
   call.path = "/events";
   call.timeout = kNoTimeout;
   call.query = {{"filters", make_filters({{"type", {"container"}},
-                                          {"event", {"die", "destroy"}},
+                                          {"event", {"die", "destroy", "oom"}},
                                           {"label", {label_}}})}};
   if (!since_.empty()) call.query.emplace_back("since", since_);
   const auto weak = weak_from_this();
@@ -95,6 +95,10 @@ void ContainerEvents::read_event(std::string_view line) {
   if (found == watchers_.end()) return;
   const auto watcher = found->second.lock();
   if (!watcher) return;
+  if (json_text(*event, "Action") == "oom") {
+    watcher->on_out_of_memory();
+    return;
+  }
   std::optional<int> exit_code;
   if (const auto attributes = actor->find("Attributes");
       attributes != actor->end() && attributes->is_object()) {

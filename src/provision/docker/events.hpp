@@ -28,6 +28,8 @@ class ContainerWatcher {
   virtual ~ContainerWatcher() = default;
   /// It has ended; with its exit code when the daemon said one.
   virtual void on_died(std::optional<int> exit_code) = 0;
+  /// Something in it was killed because its memory had run out.
+  virtual void on_out_of_memory() {}
   /// The daemon was away and is back: what happened meanwhile is not told.
   virtual void on_daemon_back() = 0;
 };

@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <system_error>
 
+#include "io/runtime_dir.hpp"
+
 namespace perijove::docker {
 namespace {
 
@@ -40,15 +42,6 @@ std::string read_daemon(const FileDescriptor& lock) {
   return text;
 }
 
-void empty(const std::string& path) {
-  std::error_code error;
-  std::error_code ignored;
-  for (fs::directory_iterator entry(path, error), end; !error && entry != end;
-       entry.increment(error)) {
-    fs::remove_all(entry->path(), ignored);
-  }
-}
-
 }  // namespace
 
 Result<KeptDirectory> KeptDirectory::take(const std::string& base, const std::string& daemon,
@@ -65,12 +58,12 @@ Result<KeptDirectory> KeptDirectory::take(const std::string& base, const std::st
       (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)) {
     return Error{Code::unavailable, "cannot make " + path + ": " + std::strerror(errno)};
   }
-  empty(path);
+  RuntimeDir::clear_kernel_dir(path);
   return KeptDirectory(path, std::move(lock));
 }
 
 KeptDirectory::~KeptDirectory() {
-  if (lock_) empty(path_);
+  if (lock_) RuntimeDir::clear_kernel_dir(path_);
 }
 
 bool KeptDirectory::is_taken(const std::string& base, const std::string& name) {

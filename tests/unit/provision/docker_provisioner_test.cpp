@@ -286,6 +286,53 @@ TEST_F(DockerProvisionerTest, AContainerIsUsedAgainWithItsFiles) {
       until([&] { return ask("DELETE", "/containers/" + test_name("reused")).has_value(); }));
 }
 
+// rows: D23
+TEST_F(DockerProvisionerTest, AKernelIsStartedAgainInItsContainer) {
+  launch(shell("cat /var/tmp/count; echo one >>/var/tmp/count; echo ready; sleep 1000"));
+  ASSERT_TRUE(until_output("ready"));
+  const std::string id = inspect()["Id"];
+  const auto key = [this] {
+    std::ifstream file(kernel_->connection_file());
+    return json::parse(file)["key"];
+  };
+  const json first_key = key();
+  LaunchEvents unused = events();
+  EXPECT_FALSE(kernel_->start_again(unused)) << "its process runs";
+
+  const auto end_and_start = [&](std::size_t ends) {
+    kernel_->kill();
+    ASSERT_TRUE(until([&] { return exits_.size() == ends; }));
+    output_.clear();
+    LaunchEvents anew = events();
+    ASSERT_TRUE(kernel_->start_again(anew));
+    ASSERT_TRUE(until_output("ready")) << failures_[0];
+  };
+  end_and_start(1);
+  EXPECT_EQ(output_, "one\nready\n");
+  EXPECT_EQ(inspect()["Id"], id);
+  EXPECT_NE(key(), first_key);
+
+  end_and_start(2);
+  EXPECT_EQ(output_, "one\none\nready\n");
+  ASSERT_TRUE(ask("DELETE", "/containers/" + id, {{"force", "1"}}));
+  ASSERT_TRUE(until([&] { return exits_.size() == 3; }));
+  EXPECT_FALSE(kernel_->start_again(unused)) << "somebody has removed it";
+}
+
+TEST_F(DockerProvisionerTest, AContainerThatIsGoneIsMadeAnew) {
+  launch(shell("echo ready; sleep 1000"));
+  ASSERT_TRUE(until_output("ready"));
+  const std::string id = inspect()["Id"];
+  kernel_->kill();
+  ASSERT_TRUE(until([&] { return !exits_.empty(); }));
+  ASSERT_TRUE(ask("DELETE", "/containers/" + id));
+  output_.clear();
+  LaunchEvents anew = events();
+  ASSERT_TRUE(kernel_->start_again(anew));
+  ASSERT_TRUE(until_output("ready")) << failures_[0];
+  EXPECT_NE(inspect()["Id"], id);
+}
+
 // rows: D07
 TEST_F(DockerProvisionerTest, AContainerMayRunOn) {
   launch(shell("echo ready; sleep 1000", {{"stop_container", false}}));
