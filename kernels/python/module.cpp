@@ -12,6 +12,7 @@
 #include "guest/process.hpp"
 #include "python/confinement.hpp"
 #include "python/interpreter.hpp"
+#include "python/own_memory.hpp"
 #include "python/sources.hpp"
 
 namespace perijove::kernels::python {
@@ -257,6 +258,30 @@ PyObject* end_descendants_from_python(PyObject*, PyObject*) {
   return none();
 }
 
+PyObject* own_pages_from_python(PyObject*, PyObject*) {
+  Ref list(PyList_New(0));
+  for (const PageRange& range : own_pages()) {
+    const Ref item(Py_BuildValue("KK", static_cast<unsigned long long>(range.address),
+                                 static_cast<unsigned long long>(range.bytes)));
+    if (!list || !item || PyList_Append(list.get(), item.get()) < 0) return nullptr;
+  }
+  return list.release();
+}
+
+PyObject* own_from_python(PyObject*, PyObject* list) {
+  std::vector<PageRange> ranges;
+  const Py_ssize_t count = PySequence_Size(list);
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    const Ref item(PySequence_GetItem(list, i));
+    unsigned long long address = 0, bytes = 0;
+    if (!item || PyArg_ParseTuple(item.get(), "KK", &address, &bytes) == 0) return nullptr;
+    ranges.push_back({static_cast<std::uintptr_t>(address), static_cast<std::size_t>(bytes)});
+  }
+  if (count < 0) return nullptr;
+  own(ranges);
+  return none();
+}
+
 PyMethodDef functions[] = {
     {"serve", serve, METH_VARARGS,
      "serve(kernel, connection_file): serves until a client shuts the kernel down."},
@@ -293,6 +318,11 @@ PyMethodDef functions[] = {
      "From now on what a descendant leaves behind is a child of this process."},
     {"reap_orphans", reap_orphans_from_python, METH_O,
      "reap_orphans(spared): collects children that have ended, but for that one."},
+    {"own_pages", own_pages_from_python, METH_NOARGS,
+     "In the child of a fork: (address, bytes) of the memory that is no longer shared with its "
+     "parent; [] where the system does not tell."},
+    {"own", own_from_python, METH_O,
+     "own(pages): has that memory to itself at once, which is faster than at each first write."},
     {"end_descendants", end_descendants_from_python, METH_NOARGS,
      "Kills every descendant and waits for their ends; a bounded number of rounds."},
     {nullptr, nullptr, 0, nullptr}};

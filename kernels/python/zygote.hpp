@@ -44,9 +44,9 @@
 ///    orphan           may be absent: false. true: the process between the zygote and the kernel
 ///                     ends before the answer, so that the nearest process above that adopts
 ///                     orphans (PR_SET_CHILD_SUBREAPER) is the kernel's parent: it reaps it, and
-///                     there is no 4.
-///    sandbox          may be absent; wants "orphan". A sandbox that stands, which the kernel
-///    enters
+///                     there is no 4. After the first such request the zygote has one more orphan
+///                     forked ahead, which waits to be the next kernel, and ends with the zygote.
+///    sandbox          may be absent; wants "orphan". A sandbox that stands, which the kernel enters
 ///                     before it does anything else (confinement.hpp). The further descriptors are
 ///                     N cgroup.procs files, open for writing; namespaces, in the order in which
 ///                     they are entered; the program of its filter of system calls. The process
@@ -56,8 +56,7 @@
 ///
 /// 3. The answer, in the order of the requests:
 ///        {"id": N, "pid": P}           the kernel has been forked; it leads a session of its own
-///        {"id": N, "error": "why"}     nothing was started: a faulty request, no process left, or
-///        a
+///        {"id": N, "error": "why"}     nothing was started: a faulty request, no process left, or a
 ///                                      sandbox that cannot be entered
 ///    A kernel that cannot go on after the fork (no such directory, a limit that is not allowed, an
 ///    unusable connection file) says so on its stderr and exits with status 1: see 4.

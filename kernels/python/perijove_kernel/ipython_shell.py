@@ -257,13 +257,17 @@ class IPythonShell:
     def descriptors(self):
         return self._event_loop.descriptors()
 
+    def rehearse(self, code):
+        """Runs it, and nobody interrupts it."""
+        self._shell.code_has_begun = True
+        self._event_loop.run(self._run_cell(code, False, False))
+
     def warm_up(self, cells):
         """Runs them as those of a client, and forgets them."""
         shell = self._shell
         names = dict(shell.user_ns)
         for code in cells:
-            shell.code_has_begun = True  # nobody interrupts it
-            self._event_loop.run(self._run_cell(code, False, False))
+            self.rehearse(code)
         shell.user_ns.clear()
         shell.user_ns.update(names)
         names["_oh"].clear()

@@ -71,6 +71,14 @@ class Kernel:
                 if hasattr(sys, name):
                     delattr(sys, name)
 
+    def rehearse(self, code):
+        """In a child that is going to be no kernel: does what a kernel does until it has run that."""
+        self.after_fork()
+        self._publisher.start_no_thread()
+        sys.stdout, sys.stderr = self._publisher.stdout, self._publisher.stderr
+        self.shell.rehearse(code)
+        self._publisher.flush()
+
     def after_fork(self):
         """This process, a child, is the kernel from now on."""
         self._debugger = None

@@ -71,12 +71,15 @@ class PlainShell:
 
     def warm_up(self, cells):
         """Runs them, apart from those of a client."""
-        namespace = {"__name__": "__main__"}
         for code in cells:
-            try:
-                exec(code, namespace)
-            except Exception:
-                traceback.format_exc()
+            self.rehearse(code)
+
+    @staticmethod
+    def rehearse(code):
+        try:
+            exec(code, {"__name__": "__main__"})
+        except Exception:
+            traceback.format_exc()
 
     def after_fork(self):
         if self._loop is not None:

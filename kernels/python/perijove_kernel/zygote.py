@@ -64,7 +64,7 @@ def run(where, preload, plain):
     report = {"preloaded": preloaded, "skipped": skipped, "paths": paths}
     if where.isdigit():
         with socket.socket(fileno=int(where)) as peer:
-            return Zygote(kernel, peer).serve(report)
+            return Zygote(kernel, peer, pages_of_a_kernel(kernel)).serve(report)
     with _first_peer_at(where) as peer:
         return ContainerZygote(kernel, peer).serve(report)
 
@@ -77,9 +77,12 @@ def _first_peer_at(where):
 
 
 class Zygote:
-    def __init__(self, kernel, peer):
+    def __init__(self, kernel, peer, pages=()):
         self._kernel = kernel
         self._peer = peer
+        self._pages = pages  # that a kernel is going to write to
+        self._spare = None
+        self._wants_spare = False  # from the first request for an orphan on
         self._kernels = {}  # what its end is known by: process id
         self._events = selectors.DefaultSelector()
         self._ends = False
@@ -98,9 +101,18 @@ class Zygote:
             while not self._ends:
                 for key, _ in self._events.select():
                     key.data(key.fd)
+                if self._wants_spare and not self._ends:
+                    self._wants_spare = False
+                    self._make_spare()
         except (BrokenPipeError, ConnectionResetError):
             pass  # the peer is gone
         return 0
+
+    def _make_spare(self):
+        try:
+            self._spare = Spare(self._kernel, self._pages)
+        except OSError as error:  # the next request may have more luck
+            _complain("no kernel is forked ahead: %s" % error)
 
     def _look_at_signals(self, woken):
         if signal.SIGTERM in woken.recv(1 << 10):
@@ -174,11 +186,15 @@ class Zygote:
         def child():
             become_kernel(self._kernel, request, descriptors[:STANDARD])
 
-        if request.get("orphan"):
-            sandbox = None
-            if request.get("sandbox"):
-                sandbox = Sandbox(request["sandbox"], descriptors[STANDARD:])
+        if request.get("sandbox"):
+            sandbox = Sandbox(request["sandbox"], descriptors[STANDARD:])
             return forks.fork_orphan(forks.fork_on_fresh_thread, child, sandbox)
+        if request.get("orphan"):
+            spare, self._spare = self._spare, None
+            self._wants_spare = True
+            if spare and spare.take(request, descriptors):
+                return spare.process
+            return forks.fork_orphan(forks.fork_on_fresh_thread, child)
         process = forks.fork_on_fresh_thread(child)
         self._watch(process)
         return process
@@ -187,6 +203,42 @@ class Zygote:
         pidfd = os.pidfd_open(process)
         self._kernels[pidfd] = process
         self._events.register(pidfd, selectors.EVENT_READ, self._reap)
+
+
+class Spare:
+    """A process that was forked ahead, and waits for the request that it is to fulfil: the fork, and
+    the copies of the pages that a kernel writes to, have taken place when that comes."""
+
+    def __init__(self, kernel, pages):
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+        def child():
+            stop_listening()
+            close_all_but(theirs.fileno())
+            core.own(pages)
+            request, descriptors = wait_for_request(theirs)
+            become_kernel(kernel, request, descriptors)
+
+        with theirs:
+            self.process = forks.fork_orphan(forks.fork_on_fresh_thread, child)
+
+    def take(self, request, descriptors):
+        """False when it is not there any more."""
+        try:
+            with self._socket:
+                packet = json.dumps(request).encode("utf-8")
+                socket.send_fds(self._socket, [packet], descriptors)
+                return True
+        except OSError:
+            return False
+
+
+def wait_for_request(peer):
+    """In a spare; ends it when the zygote has ended."""
+    packet, descriptors, _, _ = socket.recv_fds(peer, PACKET_BYTES_MAX, STANDARD)
+    if not packet:
+        os._exit(0)
+    return json.loads(packet), descriptors
 
 
 class ContainerZygote(Zygote):
@@ -285,15 +337,39 @@ def check_descriptors(request, descriptors):
         raise ValueError("%d descriptors came along, not %d" % (len(descriptors), least))
 
 
+def pages_of_a_kernel(kernel):
+    """(address, bytes) of the memory that a kernel writes to until it has run a cell, as a child has
+    it that does so."""
+    reader, writer = os.pipe()
+
+    def child():
+        try:
+            stop_listening()
+            os.close(reader)
+            kernel.rehearse("print(1)")
+            with open(writer, "w") as told:
+                json.dump(core.own_pages(), told)
+        finally:
+            os._exit(0)
+
+    try:
+        process = forks.fork_on_fresh_thread(child)
+        os.close(writer)
+        with open(reader) as told:
+            text = told.read()
+        os.waitpid(process, 0)
+        return [tuple(pages) for pages in json.loads(text)]
+    except (OSError, ValueError) as error:
+        _complain("what kernels write to is not known: %s" % error)
+        return []
+
+
 def become_kernel(kernel, request, descriptors):
     """In the child: everything of the zygote's is left behind. Does not return."""
     status = 1
     try:
         os.setsid()
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        stop_listening()
         _take_descriptors(descriptors)
         if "env" in request:
             _take_environment(request["env"])
@@ -309,17 +385,29 @@ def become_kernel(kernel, request, descriptors):
         os._exit(status)
 
 
+def stop_listening():
+    """Signals are as by default from here on, and the zygote does not hear of them."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def close_all_but(*kept):
+    for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:
+        if descriptor > 2 and descriptor not in kept:
+            try:
+                os.close(descriptor)
+            except OSError:
+                pass  # that of the listing itself
+
+
 def _take_descriptors(descriptors):
     null = os.open("/dev/null", os.O_RDONLY)
     # They have numbers beyond 2, so that none of these is overwritten before it is copied.
     for source, target in zip([null, *descriptors], (0, 1, 2)):
         os.dup2(source, target)
-    for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:
-        if descriptor > 2:
-            try:
-                os.close(descriptor)
-            except OSError:
-                pass  # that of the listing itself
+    close_all_but()
 
 
 def _take_environment(environment):

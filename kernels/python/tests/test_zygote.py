@@ -7,8 +7,9 @@ import signal
 import socket
 import subprocess
 import tempfile
+import uuid
 
-from guest_tests import is_alive
+from guest_tests import is_alive, process_table
 from support import (
     DEADLINE,
     Attached,
@@ -25,14 +26,27 @@ class Zygote:
     def __init__(self, *options):
         self.peer, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.peer.settimeout(DEADLINE)
+        self.mark = str(uuid.uuid4())
         with theirs:
             self.process = subprocess.Popen(
                 [executable(), "--zygote", str(theirs.fileno()), *options],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env={**os.environ, "SECRET_OF_THE_ZYGOTE": "1"},
+                env={**os.environ, "SECRET_OF_THE_ZYGOTE": self.mark},
             )
+
+    def marked(self):
+        """Itself and what it has forked."""
+        found = []
+        for pid, (_, state) in process_table().items():
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as file:
+                    if state != "Z" and self.mark.encode() in file.read():
+                        found.append(pid)
+            except OSError:
+                pass  # it has ended
+        return found
 
     def receive(self):
         packet = self.peer.recv(1 << 20)
@@ -223,6 +237,43 @@ class KernelsOfAZygote(ZygoteKernelTestCase):
         self.wait_until(lambda: not is_alive(kernel.pid))
         # Its end is nothing to the server, which goes on.
         self.assertEqual(self.value(self.kernel(zygote), "1"), "1")
+
+    def test_are_forked_ahead_where_others_adopt_them(self):
+        zygote = self.ready()
+        first = self.kernel(zygote, orphan=True)
+        known = [zygote.process.pid, first.pid]
+        spare = self.spare(zygote, known)
+        second = self.kernel(zygote, orphan=True, env={**self.request()["env"], "MINE": "1"})
+        self.assertEqual(second.pid, spare)
+        self.assertEqual(
+            self.value(second, "import os; os.environ['MINE'], os.getcwd(), os.getsid(0) == os.getpid()"),
+            repr(("1", self.directory, True)),
+        )
+        self.assertEqual(self.value(first, "'MINE' in __import__('os').environ"), "False")
+        # One that has gone is no loss.
+        known.append(second.pid)
+        spare = self.spare(zygote, known)
+        os.kill(spare, signal.SIGKILL)
+        self.wait_until(lambda: not is_alive(spare))
+        third = self.kernel(zygote, orphan=True)
+        self.assertNotEqual(third.pid, spare)
+        self.assertEqual(self.value(third, "1"), "1")
+        # It ends with its zygote, and kernels do not.
+        known.append(third.pid)
+        spare = self.spare(zygote, known)
+        zygote.close()
+        self.wait_until(lambda: not is_alive(spare))
+        self.assertEqual(self.value(third, "2"), "2")
+
+    def spare(self, zygote, known):
+        """The process with the mark of the zygote that is none of these, and an orphan."""
+
+        def found():
+            return [pid for pid in zygote.marked() if pid not in known and len(open_files(pid)) < 6]
+
+        self.wait_until(found)
+        (spare,) = found()
+        return spare
 
     def test_outlive_it(self):
         zygote = self.ready()
