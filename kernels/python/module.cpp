@@ -12,6 +12,7 @@
 #include "guest/process.hpp"
 #include "python/confinement.hpp"
 #include "python/interpreter.hpp"
+#include "python/orphan.hpp"
 #include "python/own_memory.hpp"
 #include "python/sources.hpp"
 
@@ -258,6 +259,21 @@ PyObject* end_descendants_from_python(PyObject*, PyObject*) {
   return none();
 }
 
+// As os.fork() does it.
+PyObject* fork_orphan_from_python(PyObject*, PyObject*) {
+  PyOS_BeforeFork();
+  const pid_t process = fork_orphan();
+  const int error = errno;
+  if (process == 0) {
+    PyOS_AfterFork_Child();
+  } else {
+    PyOS_AfterFork_Parent();
+  }
+  if (process >= 0) return PyLong_FromLong(process);
+  errno = error;
+  return PyErr_SetFromErrno(PyExc_OSError);
+}
+
 PyObject* own_pages_from_python(PyObject*, PyObject*) {
   Ref list(PyList_New(0));
   for (const PageRange& range : own_pages()) {
@@ -318,6 +334,8 @@ PyMethodDef functions[] = {
      "From now on what a descendant leaves behind is a child of this process."},
     {"reap_orphans", reap_orphans_from_python, METH_O,
      "reap_orphans(spared): collects children that have ended, but for that one."},
+    {"fork_orphan", fork_orphan_from_python, METH_NOARGS,
+     "os.fork(), but whoever adopts orphans is the parent of the child."},
     {"own_pages", own_pages_from_python, METH_NOARGS,
      "In the child of a fork: (address, bytes) of the memory that is no longer shared with its "
      "parent; [] where the system does not tell."},

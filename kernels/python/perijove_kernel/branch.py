@@ -78,10 +78,9 @@ def fork(kernel, publisher, content):
         )
         fork_it = forks.fork_on_fresh_thread
     try:
-        if content.get("orphan") is True:
-            process = forks.fork_orphan(fork_it, child)
-        else:
-            process = fork_it(child)
+        orphan = content.get("orphan") is True
+        process = fork_it(child, orphan)
+        if not orphan:
             kernel.branches.append(process)
     except OSError as error:
         return _refusal(type(error).__name__, str(error))

@@ -9,17 +9,19 @@ import os
 import threading
 import warnings
 
+import _perijove_kernel as core
+
 # As much as a main thread usually has, and room for deep recursion.
 STACK_BYTES = 16 << 20
 
 
-def fork(child):
+def fork(child, orphan=False):
     """Calls `child`, which must not return, in a child process. Returns the process id of that, or
-    raises OSError."""
+    raises OSError. Whoever adopts orphans is the parent of an orphan."""
     with warnings.catch_warnings():
         # Newer Pythons warn of forks where there are threads; whoever calls this knows of them.
         warnings.simplefilter("ignore", DeprecationWarning)
-        process = os.fork()
+        process = core.fork_orphan() if orphan else os.fork()
     if process:
         return process
     try:
@@ -28,7 +30,7 @@ def fork(child):
         os._exit(1)
 
 
-def fork_on_fresh_thread(child):
+def fork_on_fresh_thread(child, orphan=False):
     """The same, but the main thread of the child is one that has done nothing before."""
     outcome = []
     before = threading.stack_size(STACK_BYTES)
@@ -40,7 +42,7 @@ def fork_on_fresh_thread(child):
 
     def run():
         try:
-            outcome.append(fork(begin))
+            outcome.append(fork(begin, orphan))
         except OSError as error:
             outcome.append(error)
 
@@ -53,10 +55,9 @@ def fork_on_fresh_thread(child):
     return outcome[0]
 
 
-def fork_orphan(fork_first, child, sandbox=None):
-    """The same by way of a process that ends at once: whoever adopts orphans becomes the parent of
-    the child. `fork_first` is one of the functions above. Of a sandbox, the process between calls
-    enter(), and the child confine() before anything else; raises OSError when one of them does."""
+def fork_into(sandbox, child):
+    """The same for an orphan in a sandbox, by way of a process that calls enter() and ends; the
+    child calls confine() before anything else. Raises OSError when one of them does."""
     reader, writer = os.pipe()
 
     def begin():
@@ -66,14 +67,14 @@ def fork_orphan(fork_first, child, sandbox=None):
 
     def between():
         try:
-            answer = _fork_into(sandbox, begin) if sandbox else fork(begin)
+            answer = _enter_and_fork(sandbox, begin)
         except OSError as error:
             answer = error
         os.write(writer, str(answer).encode("utf-8", "replace"))
         os._exit(0)
 
     try:
-        process = fork_first(between)
+        process = fork_on_fresh_thread(between)
         os.close(writer)
         writer = None
         answer = os.read(reader, 4096)
@@ -87,7 +88,7 @@ def fork_orphan(fork_first, child, sandbox=None):
     return int(answer)
 
 
-def _fork_into(sandbox, begin):
+def _enter_and_fork(sandbox, begin):
     sandbox.enter()
     reader, writer = os.pipe()
 

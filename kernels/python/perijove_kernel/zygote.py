@@ -188,13 +188,13 @@ class Zygote:
 
         if request.get("sandbox"):
             sandbox = Sandbox(request["sandbox"], descriptors[STANDARD:])
-            return forks.fork_orphan(forks.fork_on_fresh_thread, child, sandbox)
+            return forks.fork_into(sandbox, child)
         if request.get("orphan"):
             spare, self._spare = self._spare, None
             self._wants_spare = True
             if spare and spare.take(request, descriptors):
                 return spare.process
-            return forks.fork_orphan(forks.fork_on_fresh_thread, child)
+            return forks.fork_on_fresh_thread(child, orphan=True)
         process = forks.fork_on_fresh_thread(child)
         self._watch(process)
         return process
@@ -220,7 +220,7 @@ class Spare:
             become_kernel(kernel, request, descriptors)
 
         with theirs:
-            self.process = forks.fork_orphan(forks.fork_on_fresh_thread, child)
+            self.process = forks.fork_on_fresh_thread(child, orphan=True)
 
     def take(self, request, descriptors):
         """False when it is not there any more."""
