@@ -21,7 +21,7 @@ function(perijove_kernel_tests prefix)
       set_tests_properties(${prefix}.${class} PROPERTIES
         LABELS kernel
         SKIP_RETURN_CODE 77
-        ENVIRONMENT "JUPYTER_PATH=${CMAKE_BINARY_DIR}/share/jupyter;${arg_ENVIRONMENT}")
+        ENVIRONMENT "JUPYTER_PATH=${CMAKE_BINARY_DIR}/share/jupyter;PERIJOVE_SANITIZED=${PERIJOVE_SANITIZE};${arg_ENVIRONMENT}")
     endforeach()
   endforeach()
 endfunction()

@@ -23,6 +23,10 @@ namespace {
 constexpr std::uint64_t kPresent = std::uint64_t{1} << 63;
 constexpr std::uint64_t kExclusive = std::uint64_t{1} << 56;
 
+// Larger ones are places kept free for something (a sanitizer's shadow has terabytes), and looking
+// at each page takes longer than it can save.
+constexpr std::size_t kMappingBytesMax = std::size_t{1} << 30;
+
 struct CloseFile {
   void operator()(FILE* file) const { std::fclose(file); }
 };
@@ -58,11 +62,13 @@ std::vector<PageRange> own_pages() {
   while (std::fgets(line.data(), line.size(), maps.get()) != nullptr) {
     std::uintptr_t begin = 0, end = 0;
     std::array<char, 5> access{};
-    if (std::sscanf(line.data(), "%" SCNxPTR "-%" SCNxPTR " %4s", &begin, &end, access.data()) ==
-            3 &&
-        access[1] == 'w' && access[3] == 'p' && std::strstr(line.data(), "[heap]") == nullptr) {
-      add_own_pages(pagemap.get(), begin, end, page_bytes, ranges);
+    if (std::sscanf(line.data(), "%" SCNxPTR "-%" SCNxPTR " %4s", &begin, &end, access.data()) !=
+            3 ||
+        access[1] != 'w' || access[3] != 'p' || end - begin > kMappingBytesMax ||
+        std::strstr(line.data(), "[heap]") != nullptr) {
+      continue;
     }
+    add_own_pages(pagemap.get(), begin, end, page_bytes, ranges);
   }
   return ranges;
 }

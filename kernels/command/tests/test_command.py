@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import unittest
 
 from guest_tests import GuestKernelTestCase, is_alive
 
@@ -101,6 +102,7 @@ class Blocks(CommandKernelTestCase):
     def test_have_an_empty_stdin(self):
         self.assertEqual(self.out("print defined <STDIN> ? 'a line' : 'the end'"), "the end")
 
+    @unittest.skipIf(os.environ.get("PERIJOVE_SANITIZED"), "a sanitizer keeps what was freed")
     def test_hold_no_memory_for_a_flood(self):
         megabytes = 100
         before = self.resident_memory()
@@ -188,8 +190,9 @@ class Interrupts(CommandKernelTestCase):
         self.assertEqual((run.error, run.stdout), (None, "cleaned\n"))
 
     def test_an_idle_kernel_is_not_disturbed(self):
-        self.kernel.interrupt()
         os.kill(self.kernel.pid, signal.SIGINT)
+        self.kernel.interrupt()
+        self.kernel.client.get_control_msg(timeout=60)  # or the next block would be interrupted
         self.assertEqual(self.out("print 'alive'"), "alive")
 
 

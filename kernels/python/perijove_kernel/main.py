@@ -1,5 +1,6 @@
 """The command line of the kernel."""
 
+import os
 import sys
 
 import _perijove_kernel as core
@@ -63,7 +64,10 @@ def main():
             from perijove_kernel import zygote
 
             preload = [module for module in options.get("preload", "").split(",") if module]
-            return zygote.run(where, preload, plain)
+            status = zygote.run(where, preload, plain)
+            # What has been imported has nothing to put in order, and takes its time for that.
+            sys.stderr.flush()
+            os._exit(status)
         if "f" not in options or "preload" in options:
             raise UsageError("wanted: -f CONNECTION_FILE; see --help")
     except UsageError as error:
