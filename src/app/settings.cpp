@@ -331,7 +331,7 @@ std::vector<Setting> make_settings() {
       kernel_transport(),
       toggle(
           "fork-servers", [](O & o) -> auto& { return o.gateway.fork_servers; },
-          "Start kernels without isolation and in the sandbox as a fork of a process that has "
+          "Start kernels, in the sandbox and in containers, too, as a fork of a process that has "
           "imported what they need, in milliseconds, where their kernelspec has such a fork "
           "server."),
       number(

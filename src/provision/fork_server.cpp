@@ -116,11 +116,13 @@ Result<void> ForkServer::spawn(SpawnRequest command) {
   return {};
 }
 
-// From now on; what was expected before is forgotten.
+// From now on; what was expected before is forgotten. A server that owes an answer lives until it
+// has given it, whoever has dropped it, but not longer than the loop.
 void ForkServer::expect_within(Duration time, const char* otherwise) {
+  const auto held = pending_.empty() ? nullptr : shared_from_this();
   patience_.expires_after(time);
   patience_.async_wait(
-      [weak = weak_from_this(), time, otherwise](const boost::system::error_code& error) {
+      [weak = weak_from_this(), held, time, otherwise](const boost::system::error_code& error) {
         const auto self = weak.lock();
         if (error || !self) return;
         const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time).count();
@@ -229,9 +231,9 @@ void ForkServer::start_kernel(const ForkRequest& request, ChildProcess::OnOutput
     refuse(sent.error());
     return;
   }
-  if (pending_.empty()) expect_within(limits::kForkAnswerMax, kNoAnswer);
   pending_.emplace(id, Pending{*std::move(adoption), std::move(on_output), std::move(on_exit),
                                std::move(started)});
+  if (pending_.size() == 1) expect_within(limits::kForkAnswerMax, kNoAnswer);
 }
 
 Result<std::shared_ptr<ForkServer>> ForkServers::find(const Kernelspec& spec,

@@ -40,7 +40,8 @@ struct ForkRequest {
 /// another program, and what it says is not trusted: it can fail a launch, nothing else.
 ///
 /// A kernel that it has forked is left to this process, as an orphan, and is then its child as any
-/// other. Shard thread only; held by shared_ptr. Dropping it ends the server, not its kernels.
+/// other. Shard thread only; held by shared_ptr. Dropping it ends the server, not its kernels, once
+/// it has answered what it was asked.
 class ForkServer : public std::enable_shared_from_this<ForkServer> {
  public:
   using Started = std::function<void(Result<std::unique_ptr<ChildProcess>>)>;

@@ -278,6 +278,13 @@ class OurKernels(Base):
                    self.gateway.ask("GET", path)[2]["kernels"][0]["execution_state"] != "idle", "its end")
         self.assertEqual(self.output(path, "print(1)"), "1")
 
+    def test_a_kernel_that_stops_its_fork_server_ends_all_the_same(self):
+        path = self.make(self.options, kernel="perijove-python")
+        for what in ("SIGSTOP", "SIGKILL"):
+            self.execute(path, f"import os, signal; os.kill(os.getppid(), signal.{what})")
+            self.assertLess(self.gateway.ask("POST", path + "/restart", {})[0], 300)
+            self.assertIn("--zygote", self.output(path, self.PARENT))
+
     def test_a_fork_server_that_does_not_get_ready_is_done_without(self):
         spec = json.loads(json.dumps(self.spec))
         for command in (["{program}", "--zygote"], ["sh", "-c", "exit 3"]):

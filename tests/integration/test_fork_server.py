@@ -97,11 +97,12 @@ class ForkServer(unittest.TestCase):
         process = self.value(gateway, session, "__import__('os').getpid()")
         begun = gateway.request("POST", f"/v1/sessions/{session}/execute",
                                 {"code": "import time; time.sleep(600)", "mode": "async"})[2]
-        os.kill(process, signal.SIGSEGV)
+        os.kill(process, signal.SIGABRT)
         result = gateway.request("GET", f"/v1/executions/{begun['execution_id']}?wait_s=60")[2]
         self.assertEqual(result["status"], "kernel_died")
-        self.assertIn("SIGSEGV", result["note"])
+        self.assertIn("SIGABRT", result["note"])
 
+    @unittest.skipIf(os.environ.get("PERIJOVE_SANITIZED"), "a sanitizer needs terabytes of addresses")
     def test_limits_hold(self):
         gateway = self.serve()
         self.wait_until_ready(gateway)

@@ -130,8 +130,9 @@ class ForkedKernels(WithForks):
         return session, json.loads(result["stdout"])
 
     def test_what_holds_it_is_what_holds_one_that_was_started(self):
-        fields = {"limits": {"processes": 77, "open_files": 555, "file_bytes": 1 << 30, "memory_bytes": 2 << 30,
-                             "cpu_time_s": 500}}
+        fields = {"limits": {"processes": 77, "open_files": 555, "file_bytes": 1 << 30, "cpu_time_s": 500}}
+        if not os.environ.get("PERIJOVE_SANITIZED"):  # which needs terabytes of addresses
+            fields["limits"]["memory_bytes"] = 2 << 30
         session = self.session(**fields)
         forked = self.described(session)
         cold_session, cold = self.described_cold(**fields)
@@ -217,7 +218,7 @@ for flags in (os.O_RDWR, os.O_WRONLY | os.O_TRUNC):
             self.assertFalse((root / path.lstrip("/")).exists(), path)
 
     def test_ends_are_told_as_they_were(self):
-        for code, end in (("import os; os._exit(3)", "code 3"), ("import os; os.kill(os.getpid(), 11)", "SIGSEGV")):
+        for code, end in (("import os; os._exit(3)", "code 3"), ("import os; os.abort()", "SIGABRT")):
             session = self.session()
             result = self.run_code(session, code)
             self.assertEqual(result["status"], "kernel_died", result)

@@ -52,8 +52,7 @@ class LocalHousing final : public KernelHousing {
     }
     (*server)->start_kernel(
         {connection_file, spawn.work_dir, spawn.env, spawn.limits}, on_output, on_exit,
-        // With the server, so that it lives until it has answered.
-        [&shard, server = *server, spawn, on_output, on_exit,
+        [&shard, spawn, on_output, on_exit,
          started = std::move(started)](Result<std::unique_ptr<ChildProcess>> forked) {
           if (!forked) {
             say_why(forked.error());

@@ -82,6 +82,28 @@ TEST_F(ForkServersTest, OneThatHasEndedIsTriedAgainAtOnce) {
   EXPECT_EQ(started_, 2);
 }
 
+TEST_F(ForkServersTest, OneThatIsDroppedAnswersFirst) {
+  // Takes one request and refuses it.
+  const Kernelspec slow = spec(
+      R"(printf '{"ready":true}' >&3; dd bs=65536 count=1 <&3 >/dev/null 2>&1
+         printf '{"id":1,"error":"no room"}' >&3; exec sleep 1000)");
+  EXPECT_FALSE(find(slow));
+  ASSERT_TRUE(run_until(shard_.loop(), [this] { return last_->ready(); }));
+  std::optional<Error> refusal;
+  last_->start_kernel({.connection_file = "/f", .work_dir = "/", .env = {}, .limits = {}}, {}, {},
+                      [&](const Result<std::unique_ptr<ChildProcess>>& started) {
+                        ASSERT_FALSE(started);
+                        refusal = started.error();
+                      });
+  const std::weak_ptr<ForkServer> server = last_;
+  servers_ = ForkServers();
+  last_.reset();
+  EXPECT_FALSE(server.expired());
+  ASSERT_TRUE(run_until(shard_.loop(), [&] { return refusal.has_value(); }));
+  EXPECT_EQ(refusal->message, "no room");
+  EXPECT_TRUE(run_until(shard_.loop(), [&] { return server.expired(); }));
+}
+
 TEST_F(ForkServersTest, ThereAreNotTooMany) {
   for (std::size_t i = 0; i < limits::kForkServersMax; ++i) {
     EXPECT_EQ(find(spec("exec sleep 100" + std::to_string(i))).error().message, "it is starting");
