@@ -98,7 +98,8 @@ class WithDocker(Base):
 def run_perijove(*arguments, prefix=(), stdin=None):
     with tempfile.TemporaryDirectory(prefix="pja-") as directory:
         environment = {"PATH": os.environ["PATH"], "HOME": directory, "XDG_RUNTIME_DIR": directory,
-                       "JUPYTER_PATH": os.environ.get("JUPYTER_PATH", ""), **NO_DAEMON}
+                       "JUPYTER_PATH": os.environ.get("JUPYTER_PATH", ""),
+                       "TSAN_OPTIONS": os.environ.get("TSAN_OPTIONS", ""), **NO_DAEMON}
         work = pathlib.Path(directory, "work")
         work.mkdir()
         return subprocess.run([*prefix, os.environ["PERIJOVE_BIN"], *arguments], cwd=work, env=environment,
