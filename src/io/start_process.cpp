@@ -73,8 +73,13 @@ std::vector<char*> c_strings(const std::vector<std::string>& texts) {
 // are ours here.
 #if defined(__SANITIZE_THREAD__)
 #define PERIJOVE_IN_CHILD __attribute__((no_sanitize("thread")))
+// By the name that it does not intercept: it would note in memory that is ours, too, that threads
+// are not to be looked at any more.
+extern "C" int __clone(int (*)(void*), void*, int, void*, ...);
+constexpr auto& clone_process = __clone;
 #else
 #define PERIJOVE_IN_CHILD
+constexpr auto& clone_process = clone;
 #endif
 
 // In the child. False sets errno. The namespace is the child's own, and nothing done in it comes
@@ -279,8 +284,8 @@ Result<pid_t> start_process(const ProcessStart& start) {
   // A child that becomes another user, or a mighty one elsewhere, forbids core dumps of the memory
   // that it still shares.
   const int dumpable = prctl(PR_GET_DUMPABLE);
-  const pid_t pid = clone(run_child, static_cast<char*>(stack) + kStackBytes,
-                          CLONE_VM | CLONE_VFORK | SIGCHLD, &plan);
+  const pid_t pid = clone_process(run_child, static_cast<char*>(stack) + kStackBytes,
+                                  CLONE_VM | CLONE_VFORK | SIGCHLD, &plan);
   const int clone_error = errno;
   const bool changes = plan.identity != nullptr || plan.user_namespace >= 0;
   if (changes && dumpable == 1) prctl(PR_SET_DUMPABLE, dumpable);
