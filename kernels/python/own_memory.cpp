@@ -5,10 +5,11 @@
 #include <unistd.h>
 
 #include <array>
-#include <cinttypes>
+#include <charconv>
 #include <cstdio>
-#include <cstring>
 #include <memory>
+#include <optional>
+#include <string_view>
 
 #include "guest/descriptor.hpp"
 
@@ -30,6 +31,22 @@ constexpr std::size_t kMappingBytesMax = std::size_t{1} << 30;
 struct CloseFile {
   void operator()(FILE* file) const { std::fclose(file); }
 };
+
+// Of a line of /proc/self/maps, `begin-end rw-p ... name`; nullopt unless it is the process's own,
+// to be written to, and not the heap.
+std::optional<PageRange> writable_mapping(std::string_view line) {
+  constexpr int kHexadecimal = 16;
+  std::uintptr_t begin = 0, end = 0;
+  const char* const last = line.data() + line.size();
+  const auto first = std::from_chars(line.data(), last, begin, kHexadecimal);
+  if (first.ec != std::errc() || first.ptr == last) return std::nullopt;
+  const auto second = std::from_chars(first.ptr + 1, last, end, kHexadecimal);
+  if (second.ec != std::errc()) return std::nullopt;
+  const std::string_view rest(second.ptr, static_cast<std::size_t>(last - second.ptr));
+  const bool writable = rest.size() > 4 && rest[2] == 'w' && rest[4] == 'p';
+  if (!writable || rest.find("[heap]") != rest.npos) return std::nullopt;
+  return PageRange{begin, end - begin};
+}
 
 void add_own_pages(int pagemap, std::uintptr_t begin, std::uintptr_t end, std::size_t page_bytes,
                    std::vector<PageRange>& out) {
@@ -60,15 +77,10 @@ std::vector<PageRange> own_pages() {
   const auto page_bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   std::array<char, 4096> line;
   while (std::fgets(line.data(), line.size(), maps.get()) != nullptr) {
-    std::uintptr_t begin = 0, end = 0;
-    std::array<char, 5> access{};
-    if (std::sscanf(line.data(), "%" SCNxPTR "-%" SCNxPTR " %4s", &begin, &end, access.data()) !=
-            3 ||
-        access[1] != 'w' || access[3] != 'p' || end - begin > kMappingBytesMax ||
-        std::strstr(line.data(), "[heap]") != nullptr) {
-      continue;
-    }
-    add_own_pages(pagemap.get(), begin, end, page_bytes, ranges);
+    const auto mapping = writable_mapping(line.data());
+    if (!mapping || mapping->bytes > kMappingBytesMax) continue;
+    add_own_pages(pagemap.get(), mapping->address, mapping->address + mapping->bytes, page_bytes,
+                  ranges);
   }
   return ranges;
 }
