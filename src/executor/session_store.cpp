@@ -303,7 +303,7 @@ void CodeSessionStore::remove_directory(const std::string& path,
 
 void CodeSessionStore::fill_pools() {
   for (const auto& [name, pool] : pools_) {
-    boost::asio::post(shard_.loop(), [pool] { pool->fill(); });
+    boost::asio::post(shard_.loop(), [pool = pool] { pool->fill(); });
   }
 }
 
