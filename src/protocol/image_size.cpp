@@ -50,7 +50,7 @@ std::optional<ImageSize> jpeg_size(ByteView file) {
 
 // RIFF with one of three kinds of first chunk: simple, lossless, extended.
 std::optional<ImageSize> webp_size(ByteView file) {
-  if (file.size() < 30) return std::nullopt;
+  if (file.size() < 30 || file.substr(8, 4) != "WEBP") return std::nullopt;
   const ByteView kind = file.substr(12, 4);
   if (kind == "VP8X") {
     const auto little24 = [&](std::size_t at) {
@@ -79,7 +79,7 @@ std::optional<ImageSize> image_size(ByteView file) {
     return ImageSize{little16(file, 6), little16(file, 8)};
   }
   if (file.starts_with("\xff\xd8\xff")) return jpeg_size(file);
-  if (file.starts_with("RIFF") && file.substr(8).starts_with("WEBP")) return webp_size(file);
+  if (file.starts_with("RIFF")) return webp_size(file);
   return std::nullopt;
 }
 

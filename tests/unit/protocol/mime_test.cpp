@@ -147,7 +147,10 @@ TEST(ImageSize, ReadsTheThreeKindsOfWebp) {
 }
 
 TEST(ImageSize, RefusesEveryCutFile) {
-  for (const std::string& file : {png(), kJpeg, std::string("GIF89a\x80\x02\xe0\x01", 10)}) {
+  const std::string gif("GIF89a\x80\x02\xe0\x01", 10);
+  const std::string webp("RIFF\0\0\0\0WEBPVP8 \0\0\0\0...\x9d\x01\x2a\x80\x02\xe0\x01", 30);
+  for (const std::string& file : {png(), kJpeg, gif, webp}) {
+    ASSERT_TRUE(image_size(file)) << file;
     for (std::size_t length = 0; length < file.size(); ++length) {
       EXPECT_EQ(image_size(file.substr(0, length)), std::nullopt) << length;
     }
