@@ -44,10 +44,11 @@ class WithDaemon:
 
     def nothing_is_left(self):
         deadline = time.monotonic() + REMOVAL_SECONDS
-        while left := self.docker.containers.list(all=True):
+        # Not containers.list(), which looks at each, and fails for one that has gone meanwhile.
+        while left := [each["Id"] for each in self.docker.api.containers(all=True)]:
             if time.monotonic() > deadline:
                 for container in left:
-                    container.remove(force=True)
+                    self.docker.api.remove_container(container, force=True)
                 self.fail(f"containers are left: {left}")
             time.sleep(0.1)
 
