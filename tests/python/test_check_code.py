@@ -259,6 +259,16 @@ class Policies(unittest.TestCase):
         code = "import os\nos.makedirs('x')\nopen('x/y', 'w').write('z')\n"
         self.assertTrue(check(code, profile="standard")["safe"])
         self.assertFalse(check(code + "os.system('x')", profile="standard")["safe"])
+        self.assertFalse(check("from os import system as s", profile="standard")["safe"])
+
+    def test_standard_warns_of_files_that_go_and_not_of_lists_and_texts(self):
+        for code in ("import os\nos.remove('x')", "import os as o\no.rename('x', 'y')",
+                     "from os import replace", "os.symlink('x', 'y')"):
+            with self.subTest(code=code):
+                answer = check(code, profile="standard")
+                self.assertEqual([issue["severity"] for issue in answer["issues"]], ["warn"])
+        code = "names.remove('x')\ntext.replace('a', 'b')\ntable.rename(columns={})\nos = []\nos.append(1)"
+        self.assertEqual(rules(code, profile="standard"), set())
 
     def test_single_rules_can_be_changed(self):
         self.assertEqual(rules("open('x')", rules={"file-read": "allow"}), set())

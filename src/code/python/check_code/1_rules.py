@@ -160,6 +160,11 @@ ATTRIBUTES = _table(
     magic="run_line_magic run_cell_magic run_cell ev ex",
 )
 
+# Of one module only: lists are removed from, and texts replaced in, too.
+FUNCTIONS = _table(
+    file_write="os.remove os.rename os.renames os.replace os.link os.symlink os.mkdir shutil.move",
+)
+
 # The double-underscore names that ordinary classes and scripts use. All others are internals.
 HARMLESS_DUNDERS = set("""
 __init__ __new__ __del__ __repr__ __str__ __bytes__ __format__ __lt__ __le__ __eq__ __ne__ __gt__

@@ -96,7 +96,7 @@ class Checker(MagicReader):
         """Visits every node, without recursion: the depth is the author's choice."""
         self.rebound = rebound_names(tree)
         self.platform_names = set()
-        self.module_names = set()
+        self.module_names = {}  # local name -> the module that it stands for
         pending = [(tree, None)]
         while pending:
             node, parent = pending.pop()
@@ -110,7 +110,7 @@ class Checker(MagicReader):
         self.issue(rule, what, node.lineno, node.col_offset)
 
     def module(self, name, node):
-        """An imported module, by its dotted name."""
+        """An imported module, by its dotted name; whether all of it is told."""
         if name in HARMLESS_PARTS:
             return False
         top = name.partition(".")[0]
@@ -124,7 +124,7 @@ class Checker(MagicReader):
             rule = "introspection"
         if rule:
             self.at(rule, name if rule != "network" else top, node)
-        return rule is not None
+        return rule is not None and self.severities[rule] != "allow"
 
     def on_Import(self, node, _):
         for alias in node.names:
@@ -133,7 +133,7 @@ class Checker(MagicReader):
             known = alias.name in HARMLESS_PARTS and MODULES.get(bound) == "network"
             if not known:
                 self.module(bound if bound in MODULES else alias.name, node)
-            self.module_names.add(alias.asname or alias.name.partition(".")[0])
+            self.module_names[alias.asname or bound] = bound
             if alias.name == "platform":
                 self.platform_names.add(alias.asname or alias.name)
 
@@ -151,6 +151,7 @@ class Checker(MagicReader):
             if alias.name in NAME_GETTERS and NAME_GETTERS[alias.name] == 0:
                 rule = None  # judged where it is called
             rule = rule or ATTRIBUTES.get(alias.name) or NAMES.get(alias.name)
+            rule = rule or FUNCTIONS.get(f"{module}.{alias.name}")
             if rule:
                 self.at(rule, f"{module}.{alias.name}", node)
             elif f"{module}.{alias.name}" in MODULES:
@@ -227,6 +228,9 @@ class Checker(MagicReader):
                 plain not in ("code", "profile", "site", "trace", "signal", "resource", "invoke")
             ):
                 return self.at(rule, name, node)
+        qualified = f"{self.module_names.get(base, base)}.{name}"
+        if qualified in FUNCTIONS:
+            return self.at(FUNCTIONS[qualified], qualified, node)
         self.attribute(name, node)
 
     def attribute(self, name, node):
