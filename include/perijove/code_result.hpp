@@ -100,6 +100,21 @@ struct RichOutput {
   std::map<std::string, std::string> not_inline = {};
 };
 
+/// Something that a checkpoint, or what was brought back of one, is without.
+struct NotSaved {
+  std::string name;  ///< Of a variable, `language: name` for other languages than the session's.
+  std::string reason;
+};
+
+/// Variables that came back from a checkpoint after their kernel was lost.
+struct Recovery {
+  std::string checkpoint_id;
+  std::string created = {};           ///< When it was taken: UTC, ISO 8601.
+  std::uint64_t executions_lost = 0;  ///< Begun since then: what those did to variables is gone.
+  std::vector<std::string> restored = {};  ///< Names, as NotSaved has them.
+  std::vector<NotSaved> failed = {};
+};
+
 /// How much of a text was left out, and where the whole is.
 struct Truncation {
   std::uint64_t total_chars = 0;
@@ -149,7 +164,11 @@ struct CodeResult {
   bool restarted = false;        ///< The kernel was restarted because of this request.
   std::string kernel;            ///< What the kernel does now: `idle`, `busy`, `dead` ...
   std::uint64_t generation = 1;  ///< Counts the kernel's processes from 1: state is per generation.
-  bool cached = false;           ///< Nothing ran: the answer of an earlier, equal request.
+  /// The session as it was before these blocks, or as they left it; empty: no checkpoint was taken.
+  std::string checkpoint_before;
+  std::string checkpoint_after;
+  std::optional<Recovery> recovered;
+  bool cached = false;  ///< Nothing ran: the answer of an earlier, equal request.
   ExecutionStatistics statistics;
   std::chrono::milliseconds queued{};
   std::chrono::milliseconds duration{};

@@ -42,6 +42,20 @@ using OutputCallback = std::function<void(const OutputText&)>;
 /// Returns the answer, without a line break.
 using InputCallback = std::function<std::string(const InputPrompt&)>;
 
+/// Checkpoints that an executor takes without being asked for each.
+struct AutoCheckpoint {
+  unsigned every = 0;  ///< At the end of each so many calls of execute(); 0: not by number.
+  /// Before code in which a checker finds something: `standard` or `strict` (Python's syntax trees),
+  /// or a list of patterns (`course`, `ag2-forbidden` ...). Empty: not.
+  std::string before_risky = {};
+  /// When nothing has run for so long, and something has since the last one.
+  std::chrono::milliseconds idle = kNoLimit;
+  unsigned keep_last = 3;  ///< Of those taken so, at most 16; older ones are removed.
+  /// A kernel that is lost gets the variables of the last checkpoint of any kind; files stay as
+  /// they are. CodeResult::recovered tells it.
+  bool recover = false;
+};
+
 /// What an Executor is started with.
 struct ExecutorOptions {
   /// Kernelspec (`python3`), or a language (`python`, `R`); empty: python3, or the first there is.
@@ -98,6 +112,7 @@ struct ExecutorOptions {
   std::string state_dir = {};
   /// What they may take on disk together.
   std::uint64_t checkpoint_bytes_max = std::uint64_t{8} << 30;
+  AutoCheckpoint auto_checkpoint = {};
   /// How kernels are kept from this process's user: `none`, `sandbox`, `docker`, or `auto`, which
   /// empty is, too: docker where its daemon has the image for kernels, else sandbox, else start()
   /// fails and says what is missing. Options of that kind are for the gateway's REST sessions only.
@@ -123,6 +138,8 @@ struct ExecuteOptions {
   bool silent = false;        ///< The kernel neither counts nor shows the value of what it runs.
   bool store_history = true;  ///< The kernel keeps the code in its history.
   bool capture_files = true;  ///< Tell which files the code itself has written.
+  /// Take a checkpoint before the first block: CodeResult::checkpoint_before.
+  bool checkpoint_before = false;
 
   /// A stop request cancels this call: one that waits is not begun, the running block is
   /// interrupted and, when it does not yield, its kernel restarted.
@@ -175,17 +192,12 @@ struct Installed {
   std::string log_tail;             ///< The end of what pip said, when something failed.
 };
 
-/// Something that a checkpoint, or its restoration, is without.
-struct NotSaved {
-  std::string name;  ///< Of a variable, `language: name` for other languages than the executor's.
-  std::string reason;
-};
-
 /// Files and variables of an executor at one moment, on disk.
 struct CheckpointInfo {
   std::string id;
   std::string label;
   bool keep = false;
+  bool automatic = false;  ///< Taken as AutoCheckpoint says, or before a call that asked for it.
   std::string created;  ///< UTC, ISO 8601.
   std::string method;   ///< `namespace+files`; `files` when no variables are in it.
   std::uint64_t bytes = 0;

@@ -42,7 +42,8 @@ Result<void> check_times(const ExecutorOptions& options) {
       {"start_timeout", options.start_timeout},
       {"shutdown_grace", options.shutdown_grace},
       {"idle_timeout", options.idle_timeout},
-      {"lifetime_max", options.lifetime_max}};
+      {"lifetime_max", options.lifetime_max},
+      {"auto_checkpoint.idle", options.auto_checkpoint.idle}};
   for (const auto& [name, time] : times) {
     if (time >= milliseconds::zero()) continue;
     return Error{Code::invalid_argument, std::string(name) + " must not be negative"};
@@ -60,6 +61,17 @@ Result<void> check_environment(const Environment& env) {
     return Error{Code::invalid_argument, "env: the value of " + name + " holds a NUL character"};
   }
   return {};
+}
+
+Result<void> check_auto_checkpoint(const AutoCheckpoint& options) {
+  if (options.keep_last == 0 || options.keep_last > kAutoCheckpointsKeptMax) {
+    return Error{Code::invalid_argument, "auto_checkpoint.keep_last must be 1 to " +
+                                             std::to_string(kAutoCheckpointsKeptMax)};
+  }
+  if (options.before_risky.empty()) return {};
+  const auto known = check_validation_profile(options.before_risky);
+  if (known) return {};
+  return Error{Code::invalid_argument, "auto_checkpoint.before_risky: " + known.error().message};
 }
 
 GatewayOptions gateway_options(const ExecutorOptions& options, const std::string& work_dir) {
@@ -87,6 +99,12 @@ CodeSessionOptions session_options(const ExecutorOptions& options, const std::st
   if (options.isolation != kAutoIsolation) session.isolation.kind = options.isolation;
   session.idle_timeout = limit(options.idle_timeout);
   session.lifetime_max = limit(options.lifetime_max);
+  const AutoCheckpoint& checkpoints = options.auto_checkpoint;
+  session.auto_checkpoint = {.every = checkpoints.every,
+                             .risky_profile = checkpoints.before_risky,
+                             .idle = limit(checkpoints.idle),
+                             .keep_last = checkpoints.keep_last,
+                             .recover = checkpoints.recover};
   CodeRequest& defaults = session.defaults;
   defaults.timeout = limit(options.timeout);
   defaults.quiet_timeout = limit(options.quiet_timeout);
@@ -116,6 +134,7 @@ CheckpointInfo info_of(const Checkpoint& checkpoint) {
   CheckpointInfo info{.id = checkpoint.id,
                       .label = checkpoint.label,
                       .keep = checkpoint.keep,
+                      .automatic = checkpoint.automatic,
                       .created = checkpoint.created,
                       .method = checkpoint.method(),
                       .bytes = checkpoint.bytes(),
@@ -160,6 +179,7 @@ class Executor::Impl {
     request.silent = options.silent;
     request.store_history = options.store_history;
     request.capture_files = options.capture_files;
+    request.checkpoint_before = options.checkpoint_before;
     request.interactive = options.on_input != nullptr;
     const auto call = std::make_shared<ExecutionCall>(
         thread_,
@@ -207,7 +227,7 @@ class Executor::Impl {
     return on_thread<Result<Restored>>(
         [thread = thread_.get(), id](CodeSession& session, const auto& answer) {
           thread->checkpoints().restore(
-              session.shared_from_this(), id,
+              session.shared_from_this(), id, {},
               [answer, language = session.language()](const Result<Restoration>& restored) {
                 if (!restored) {
                   answer->set_value(restored.error());
@@ -265,6 +285,9 @@ class Executor::Impl {
 Result<Executor> Executor::start(const ExecutorOptions& options) {
   if (const auto sound = check_times(options); !sound) return sound.error();
   if (const auto sound = check_environment(options.env); !sound) return sound.error();
+  if (const auto sound = check_auto_checkpoint(options.auto_checkpoint); !sound) {
+    return sound.error();
+  }
   if (!log::set_level(options.log_level)) {
     return Error{
         Code::invalid_argument,

@@ -51,7 +51,8 @@ void ExecutorThread::run(GatewayOptions gateway, CodeSessionOptions options,
     return;
   }
   session_ = *std::move(session);
-  checkpoints_.emplace(shard, std::move(checkpoints));
+  checkpoints_ = std::make_shared<CheckpointStore>(shard, std::move(checkpoints));
+  session_->auto_checkpoints().keep_in(checkpoints_);
   end_ = [this, &shard, &registry = runtime->registry()] {
     registry.drain();
     session_->stop([&shard, &registry](const Result<void>&) {

@@ -5,7 +5,6 @@
 #include <future>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <thread>
 #include <vector>
 
@@ -59,7 +58,7 @@ class ExecutorThread {
   boost::asio::io_context* loop_ = nullptr;          // guarded by mutex_; null: not running
   std::vector<std::weak_ptr<ExecutionCall>> calls_;  // guarded by mutex_
   std::shared_ptr<CodeSession> session_;             // its thread only
-  std::optional<CheckpointStore> checkpoints_;       // its thread only
+  std::shared_ptr<CheckpointStore> checkpoints_;       // its thread only
   std::function<void()> end_;                        // its thread only
   std::mutex join_mutex_;
   std::thread thread_;  // guarded by join_mutex_

@@ -59,6 +59,8 @@ std::string shown(const json& value) {
   return value.is_null() ? "-" : dump_json(value);
 }
 
+constexpr std::uint64_t kCountMax = 1'000'000;  // the gateway knows better
+
 // `field` of the body as seconds, when the flag was given; 0 means no limit.
 Result<void> add_seconds(json& body, const char* field, const std::string& text, const char* flag) {
   if (text.empty()) return {};
@@ -66,6 +68,24 @@ Result<void> add_seconds(json& body, const char* field, const std::string& text,
   if (!duration) return duration.error();
   const double seconds = std::chrono::duration<double>(*duration).count();
   body[field] = seconds > 0 ? json(seconds) : json();
+  return {};
+}
+
+// The flags of checkpoints that a session takes by itself.
+Result<void> add_auto_checkpoint(json& body, const SessionFlags& flags) {
+  json given = json::object();
+  if (!flags.checkpoint_every.empty()) {
+    const auto every = parse_count(flags.checkpoint_every, "--checkpoint-every", 1, kCountMax);
+    if (!every) return every.error();
+    given["every"] = *every;
+  }
+  if (!flags.checkpoint_before_risky.empty()) given["before_risky"] = flags.checkpoint_before_risky;
+  if (flags.recover) given["recover"] = true;
+  const auto idle = add_seconds(given, "idle_s", flags.checkpoint_idle, "--checkpoint-idle");
+  if (!idle || given.empty()) return idle;
+  json& options = body["auto_checkpoint"];
+  if (!options.is_object()) options = json::object();
+  options.update(given);
   return {};
 }
 
@@ -96,6 +116,7 @@ Result<json> exec_request(const SessionFlags& flags) {
   if (!env) return env.error();
   if (!env->empty()) request["env"] = *env;
   request["stop_on_error"] = !flags.allow_errors;
+  if (flags.checkpoint_before) request["checkpoint"] = true;
   // As with any interpreter: input() reads what is piped in, unless the program itself came so.
   if (flags.file != "-") request["stdin"] = "interactive";
   return request;
@@ -233,7 +254,8 @@ Result<int> start_session(const GatewayClient& client, const SessionFlags& flags
   for (const auto& added :
        {add_seconds(body, "timeout", flags.timeout, "--timeout"),
         add_seconds(body, "idle_timeout_s", flags.idle_timeout, "--idle-timeout"),
-        add_seconds(body, "max_lifetime_s", flags.lifetime, "--max-lifetime")}) {
+        add_seconds(body, "max_lifetime_s", flags.lifetime, "--max-lifetime"),
+        add_auto_checkpoint(body, flags)}) {
     if (!added) return added.error();
   }
   const auto session =
@@ -282,7 +304,6 @@ Result<int> release_sessions(const GatewayClient& client, const SessionFlags& fl
 }
 
 Result<int> fork_session(const GatewayClient& client, const SessionFlags& flags, Console& console) {
-  constexpr std::uint64_t kCountMax = 1'000'000;  // the gateway knows better
   const auto count = parse_count(flags.count, "--count", 1, kCountMax);
   if (!count) return count.error();
   const auto id = resolve_session(client, flags.id);

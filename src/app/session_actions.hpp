@@ -26,6 +26,10 @@ struct SessionFlags : GatewayFlags {
   std::string idle_timeout;
   std::string lifetime;
   bool reuse = false;
+  std::string checkpoint_every;
+  std::string checkpoint_before_risky;
+  std::string checkpoint_idle;
+  bool recover = false;
 
   std::string count = "1";  // fork
 
@@ -35,6 +39,7 @@ struct SessionFlags : GatewayFlags {
   bool keep = false;
 
   // exec
+  bool checkpoint_before = false;
   std::string file;
   std::string code;
   std::string language;

@@ -47,15 +47,6 @@ Result<std::string> resolve_checkpoint(const GatewayClient& client, const std::s
                                            "', or that label; give the id"};
 }
 
-void note_names(const json& list, const std::string& what, Console& console) {
-  for (const json& each : list) {
-    if (each.is_object()) {
-      console.note("note: '" + json_text(each, "name") + "' " + what + ": " +
-                   json_text(each, "reason"));
-    }
-  }
-}
-
 }  // namespace
 
 Result<json> ask_slowly(const GatewayClient& client, const std::string& path, const json& body) {
@@ -73,13 +64,22 @@ Result<json> ask_slowly(const GatewayClient& client, const std::string& path, co
   return answer;
 }
 
+void tell_names(const json& list, const std::string& what, Console& console) {
+  for (const json& each : list) {
+    if (each.is_object()) {
+      console.note("note: '" + json_text(each, "name") + "' " + what + ": " +
+                   json_text(each, "reason"));
+    }
+  }
+}
+
 void tell_restored(const json& restored, Console& console) {
   for (const json& each : restored.value("namespaces", json::array())) {
     if (!each.is_object()) continue;
     if (const std::string problem = json_text(each, "problem"); !problem.empty()) {
       console.note("note: " + json_text(each, "language") + ": " + problem);
     }
-    note_names(each.value("failed", json::array()), "did not come back", console);
+    tell_names(each.value("failed", json::array()), "did not come back", console);
   }
 }
 

@@ -12,6 +12,9 @@ namespace perijove {
 Result<nlohmann::json> ask_slowly(const GatewayClient& client, const std::string& path,
                                   const nlohmann::json& body);
 
+/// Tells each `name` of a list with its `reason`: "'NAME' WHAT: REASON".
+void tell_names(const nlohmann::json& list, const std::string& what, Console& console);
+
 /// Names what of a checkpoint did not come back.
 void tell_restored(const nlohmann::json& restored, Console& console);
 

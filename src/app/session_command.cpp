@@ -38,6 +38,20 @@ void add_start_options(CLI::App& command, SessionFlags& flags) {
                   "Begin with what this checkpoint holds, also one of a session that has ended")
       ->option_text("CHECKPOINT");
   command
+      .add_option("--checkpoint-every", flags.checkpoint_every,
+                  "Take a checkpoint at the end of each N executions; the last three stay")
+      ->option_text("N");
+  command
+      .add_option("--checkpoint-before-risky", flags.checkpoint_before_risky,
+                  "And before code in which this checker finds something: standard, strict, ...")
+      ->option_text("PROFILE");
+  command
+      .add_option("--checkpoint-idle", flags.checkpoint_idle,
+                  "And when nothing has run for so long")
+      ->option_text("SECONDS");
+  command.add_flag("--recover", flags.recover,
+                   "Give a kernel that dies the variables of the last checkpoint");
+  command
       .add_option("--config", flags.config,
                   "A JSON file with what it is made with, as for POST /v1/sessions; flags win")
       ->option_text("FILE");
@@ -84,6 +98,8 @@ void add_exec_options(CLI::App& command, SessionFlags& flags) {
               "Seconds that each block may take; it is then interrupted, and the exit code is 124. "
               "0: no limit [the session's]");
   add_env(command, flags, "A variable that is set while the code runs; may be repeated");
+  command.add_flag("--checkpoint", flags.checkpoint_before,
+                   "Take a checkpoint first; `perijove session restore` goes back to it");
   command.add_flag("--allow-errors", flags.allow_errors, "Go on after a block that failed");
   command.add_flag("-q,--quiet", flags.quiet, "Only what the code prints, and errors");
   command.footer(

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "app/session_checkpoints.hpp"
 #include "app/standard_input.hpp"
 #include "app/units.hpp"
 #include "base/text.hpp"
@@ -104,6 +105,14 @@ void SessionStream::show_note(std::string_view type, const json& event) {
                   Console::Style::dim);
   } else if (type == "warning") {
     console_.note("warning: " + json_text(event, "message"));
+  } else if (type == "checkpoint") {
+    console_.note("checkpoint " + json_text(event, "checkpoint_id"), Console::Style::dim);
+  } else if (type == "recovered") {
+    console_.note("variables are those of checkpoint " + json_text(event, "checkpoint_id") +
+                  " again, of " + json_text(event, "created").substr(0, 19) + ": " +
+                  std::to_string(event.value("executions_lost", std::uint64_t{0})) +
+                  " executions since then are lost");
+    tell_names(event.value("failed", json::array()), "did not come back", console_);
   } else if (type == "queued") {
     console_.note("waiting; " + std::to_string(event.value("position", 0)) + " in the queue",
                   Console::Style::dim);

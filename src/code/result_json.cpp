@@ -55,6 +55,18 @@ json to_json(const CodeError& error) {
           {"hint", or_null(error.hint)}};
 }
 
+json to_json(const Recovery& recovery) {
+  json failed = json::array();
+  for (const NotSaved& each : recovery.failed) {
+    failed.push_back({{"name", each.name}, {"reason", each.reason}});
+  }
+  return {{"checkpoint_id", recovery.checkpoint_id},
+          {"created", recovery.created},
+          {"executions_lost", recovery.executions_lost},
+          {"restored", recovery.restored},
+          {"failed", std::move(failed)}};
+}
+
 json to_json(const OutputFile& file) {
   const bool written = file.source == OutputFile::Source::written;
   json entry = {{"path", file.path},
@@ -144,6 +156,9 @@ json to_json(const CodeResult& result) {
             {"kept", result.state_kept},
             {"generation", result.generation},
             {"restarted", result.restarted},
+            {"checkpoint_before", or_null(result.checkpoint_before)},
+            {"checkpoint_after", or_null(result.checkpoint_after)},
+            {"recovered", result.recovered ? to_json(*result.recovered) : json()},
             {"cached", result.cached}}},
           {"warnings", std::move(warnings)},
           {"note", or_null(result.note)}};

@@ -13,6 +13,9 @@ namespace perijove {
 /// `type`, `message`, `block`, `line`, `column`, `frames`, `traceback`, `hint`.
 nlohmann::json to_json(const CodeError& error);
 
+/// `checkpoint_id`, `created`, `executions_lost`, `restored`, and `failed` with `name` and `reason`.
+nlohmann::json to_json(const Recovery& recovery);
+
 /// `path`, `mime`, `size`, `sha256`, `source`, `block`; `change` (`created` or `changed`) of a file
 /// that the code wrote; `width` and `height` of an image.
 nlohmann::json to_json(const OutputFile& file);

@@ -86,6 +86,8 @@ class BlockRunner final : public KernelListener, public std::enable_shared_from_
   /// ready.
   void run(std::string_view code, const BlockOptions& options, Done done);
   bool running() const { return current_ != nullptr; }
+  /// Whether the kernel's process has ended since the last block; the verdict of the next tells it.
+  bool state_lost() const { return !state_lost_.empty(); }
 
   /// Ends the running block: interrupts the kernel, and what else options.execution says. `done`
   /// follows with the verdict `cancelled`.

@@ -109,6 +109,7 @@ json to_json(const Checkpoint& checkpoint) {
           {"created", checkpoint.created},
           {"duration_s", checkpoint.duration_s},
           {"keep", checkpoint.keep},
+          {"automatic", checkpoint.automatic},
           {"kernel", checkpoint.kernel},
           {"language", checkpoint.language},
           {"isolation", checkpoint.isolation},
@@ -151,6 +152,7 @@ Result<Checkpoint> read_manifest(const std::string& text, std::string directory)
   const json duration = manifest->value("duration_s", json());
   if (duration.is_number()) checkpoint.duration_s = duration.get<double>();
   checkpoint.keep = manifest->value("keep", json()) == true;
+  checkpoint.automatic = manifest->value("automatic", json()) == true;
   checkpoint.kernel = json_text(*manifest, "kernel");
   checkpoint.language = json_text(*manifest, "language");
   checkpoint.isolation = json_text(*manifest, "isolation");

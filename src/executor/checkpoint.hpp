@@ -31,7 +31,8 @@ struct SavedNamespace {
 struct Checkpoint {
   std::string id;
   std::string label;
-  bool keep = false;  ///< Stays when its session ends, and when the gateway does.
+  bool keep = false;       ///< Stays when its session ends, and when the gateway does.
+  bool automatic = false;  ///< Nobody asked for this one.
   std::string session_id;
   std::string created;  ///< As format_utc has it.
   double duration_s = 0;

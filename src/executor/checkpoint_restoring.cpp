@@ -18,6 +18,7 @@ namespace {
 constexpr const char* kNothingChanged = "; nothing was changed";
 constexpr const char* kFilesAsBefore =
     "; the kernels have ended and variables are gone, the files are as they were";
+constexpr const char* kOnlyLost = "; its variables are gone";
 constexpr const char* kFilesRestored =
     "; the files are those of the checkpoint, and no variables are there: restore it again, or go "
     "on without them";
@@ -80,10 +81,12 @@ Result<void> copy_namespace(const Checkpoint& checkpoint, const SavedNamespace& 
 }  // namespace
 
 CheckpointRestoring::CheckpointRestoring(std::shared_ptr<CodeSession> session,
-                                         Checkpoint checkpoint, Done done)
-    : session_(std::move(session)), checkpoint_(std::move(checkpoint)), done_(std::move(done)) {
+                                         Checkpoint checkpoint, RestoreOptions options, Done done)
+    : session_(std::move(session)),
+      checkpoint_(std::move(checkpoint)),
+      options_(std::move(options)),
+      done_(std::move(done)) {
   restoration_.checkpoint_id = checkpoint_.id;
-  restoration_.files = checkpoint_.files;
 }
 
 CheckpointRestoring::~CheckpointRestoring() {
@@ -100,13 +103,23 @@ void CheckpointRestoring::begin() {
                                                 checkpoint_.language});
     return;
   }
-  if (const auto held = session_->hold("a checkpoint is restored between executions"); !held) {
+  if (const auto held =
+          session_->hold("a checkpoint is restored between executions", options_.holder);
+      !held) {
     finish(held.error());
     return;
   }
   holds_ = true;
   left_ = checkpoint_.namespaces;
-  stage();
+  if (options_.variables_of.empty()) {
+    restoration_.files = checkpoint_.files;
+    stage();
+    return;
+  }
+  std::erase_if(left_, [&](const SavedNamespace& each) {
+    return !options_.variables_of.contains(each.language);
+  });
+  load_next();
 }
 
 void CheckpointRestoring::stage() {
@@ -166,6 +179,11 @@ void CheckpointRestoring::swap() {
       });
 }
 
+// In which the session is when variables cannot be loaded.
+const char* CheckpointRestoring::condition_after_load() const {
+  return options_.variables_of.empty() ? kFilesRestored : kOnlyLost;
+}
+
 void CheckpointRestoring::load_next() {
   while (!left_.empty()) {
     const SavedNamespace saved = std::move(left_.front());
@@ -183,7 +201,7 @@ void CheckpointRestoring::load(const SavedNamespace& saved) {
   auto file = session_->directory().create_file(files_.file);
   auto report = session_->directory().create_file(files_.report);
   if (!file || !report) {
-    finish(with(!file ? file.error() : report.error(), kFilesRestored));
+    finish(with(!file ? file.error() : report.error(), condition_after_load()));
     return;
   }
   report_ = *std::move(report);
@@ -208,7 +226,7 @@ void CheckpointRestoring::load(const SavedNamespace& saved) {
         const auto self = weak.lock();
         if (!self) return;
         if (!text) {
-          self->finish(with(text.error(), kFilesRestored));
+          self->finish(with(text.error(), self->condition_after_load()));
           return;
         }
         const NamespaceCode code = load_namespace(saved, self->files_, *text);
@@ -231,7 +249,7 @@ void CheckpointRestoring::loaded(const SavedNamespace& saved, const NamespaceCod
   remove_handed_over();
   if (!read) {
     finish(with(Error{read.error().code, saved.language + ": " + read.error().message},
-                kFilesRestored));
+                condition_after_load()));
     return;
   }
   load_next();

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,14 @@
 #include "executor/namespace_code.hpp"
 
 namespace perijove {
+
+/// What of a checkpoint is restored, and for whom.
+struct RestoreOptions {
+  /// Only the variables of these languages, into kernels that run or start now: other kernels and
+  /// the files stay as they are. Empty: everything, as CheckpointRestoring says.
+  std::set<std::string> variables_of = {};
+  Holder holder = Holder::client;
+};
 
 /// Puts files and variables of a checkpoint in the place of those of a session: the files are
 /// copied beside the others first, then every kernel of the session ends, the files change places,
@@ -21,7 +30,8 @@ class CheckpointRestoring : public std::enable_shared_from_this<CheckpointRestor
  public:
   using Done = std::function<void(Result<Restoration>)>;
 
-  CheckpointRestoring(std::shared_ptr<CodeSession> session, Checkpoint checkpoint, Done done);
+  CheckpointRestoring(std::shared_ptr<CodeSession> session, Checkpoint checkpoint,
+                      RestoreOptions options, Done done);
   ~CheckpointRestoring();
 
   /// `done` is called once, maybe during this call. Errors: aborted (the session is busy, or ended
@@ -33,6 +43,7 @@ class CheckpointRestoring : public std::enable_shared_from_this<CheckpointRestor
  private:
   void stage();
   void swap();
+  const char* condition_after_load() const;
   void load_next();
   void load(const SavedNamespace& saved);
   void loaded(const SavedNamespace& saved, const NamespaceCode& code, const Result<RunResult>& run);
@@ -41,6 +52,7 @@ class CheckpointRestoring : public std::enable_shared_from_this<CheckpointRestor
 
   std::shared_ptr<CodeSession> session_;
   Checkpoint checkpoint_;
+  RestoreOptions options_;
   Done done_;
   Restoration restoration_;
   bool holds_ = false;

@@ -14,7 +14,6 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
-#include "executor/checkpoint_restoring.hpp"
 #include "executor/checkpoint_taking.hpp"
 #include "io/blocking_work.hpp"
 #include "io/work_dir.hpp"
@@ -127,15 +126,22 @@ void CheckpointStore::take(const std::shared_ptr<CodeSession>& session, Request 
   }
   checkpoint.label = std::move(request.label);
   checkpoint.keep = request.keep;
+  checkpoint.automatic = request.automatic;
   checkpoint.session_id = session->id();
   checkpoint.created = format_utc(std::chrono::system_clock::now());
   checkpoint.kernel = session->options().kernel;
   checkpoint.language = session->language();
   checkpoint.isolation = session->options().isolation.kind;
   checkpoint.config = session->options().config;
+  if (!request.passing) {
+    done = [session, done = std::move(done)](Result<Checkpoint> taken) {
+      if (taken) session->auto_checkpoints().stands_at(*taken);
+      done(std::move(taken));
+    };
+  }
   const std::uint64_t number = next_++;
   const auto taking = std::make_shared<CheckpointTaking>(
-      session, std::move(checkpoint), *made, *left,
+      session, std::move(checkpoint), *made, *left, request.holder,
       [this, number, made = *made, session, done = std::move(done)](Result<Checkpoint> result) {
         forget(number);
         if (result && !result->keep && session->ended()) {
@@ -180,6 +186,7 @@ void CheckpointStore::taken(const std::string& made, Result<Checkpoint> result,
 }
 
 void CheckpointStore::restore(const std::shared_ptr<CodeSession>& session, const std::string& id,
+                              RestoreOptions options,
                               std::function<void(Result<Restoration>)> done) {
   auto checkpoint = find(id);
   if (!checkpoint) {
@@ -187,12 +194,15 @@ void CheckpointStore::restore(const std::shared_ptr<CodeSession>& session, const
     return;
   }
   const std::uint64_t number = next_++;
-  const auto restoring = std::make_shared<CheckpointRestoring>(
-      session, *std::move(checkpoint),
-      [this, number, done = std::move(done)](Result<Restoration> result) {
-        forget(number);
-        done(std::move(result));
-      });
+  const auto restoring =
+      std::make_shared<CheckpointRestoring>(session, *checkpoint, std::move(options),
+                                            [this, number, session, checkpoint = *checkpoint,
+                                             done = std::move(done)](Result<Restoration> result) {
+                                              forget(number);
+                                              if (result)
+                                                session->auto_checkpoints().stands_at(checkpoint);
+                                              done(std::move(result));
+                                            });
   work_[number] = restoring;
   restoring->begin();
 }

@@ -9,13 +9,11 @@
 #include <vector>
 
 #include "executor/checkpoint.hpp"
+#include "executor/checkpoint_restoring.hpp"
 #include "executor/code_session.hpp"
 #include "io/checkpoint_shelf.hpp"
 
 namespace perijove {
-
-class CheckpointTaking;
-class CheckpointRestoring;
 
 struct CheckpointStoreOptions {
   std::string state_dir;  ///< Empty: CheckpointShelf::default_base().
@@ -35,8 +33,11 @@ class CheckpointStore {
   bool holds(const std::string& directory) const;
 
   struct Request {
-    std::string label;
+    std::string label = {};
     bool keep = false;
+    bool automatic = false;
+    bool passing = false;  ///< Whoever takes it removes it soon: nothing is to go back to it.
+    Holder holder = Holder::client;
   };
   /// Takes one of the session as it stands; it waits meanwhile. Errors: those of CheckpointTaking,
   /// of CheckpointShelf::open; resource_exhausted (limits::kCheckpointsMax, bytes_max,
@@ -46,7 +47,7 @@ class CheckpointStore {
             std::function<void(Result<Checkpoint>)> done);
   /// Gives a session what the checkpoint holds. Errors: those of find() and CheckpointRestoring.
   void restore(const std::shared_ptr<CodeSession>& session, const std::string& id,
-               std::function<void(Result<Restoration>)> done);
+               RestoreOptions options, std::function<void(Result<Restoration>)> done);
 
   /// Of living sessions, in the order in which they were taken, and those that are kept, by id.
   std::vector<Checkpoint> list() const;

@@ -153,11 +153,13 @@ Result<void> read_namespace_run(const Result<RunResult>& run, const NamespaceCod
 }
 
 CheckpointTaking::CheckpointTaking(std::shared_ptr<CodeSession> session, Checkpoint checkpoint,
-                                   std::string directory, std::uint64_t bytes_max, Done done)
+                                   std::string directory, std::uint64_t bytes_max, Holder holder,
+                                   Done done)
     : session_(std::move(session)),
       checkpoint_(std::move(checkpoint)),
       directory_(std::move(directory)),
       bytes_max_(bytes_max),
+      holder_(holder),
       done_(std::move(done)),
       begun_(session_->shard().now()) {}
 
@@ -167,7 +169,8 @@ CheckpointTaking::~CheckpointTaking() {
 
 void CheckpointTaking::begin() {
   const auto self = shared_from_this();
-  if (const auto held = session_->hold("a checkpoint is taken between executions"); !held) {
+  if (const auto held = session_->hold("a checkpoint is taken between executions", holder_);
+      !held) {
     finish(held.error());
     return;
   }

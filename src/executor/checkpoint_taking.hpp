@@ -29,7 +29,7 @@ class CheckpointTaking : public std::enable_shared_from_this<CheckpointTaking> {
   /// `checkpoint` says what is known of it; `directory` is where it is made; `bytes_max` is for
   /// files and variables together.
   CheckpointTaking(std::shared_ptr<CodeSession> session, Checkpoint checkpoint,
-                   std::string directory, std::uint64_t bytes_max, Done done);
+                   std::string directory, std::uint64_t bytes_max, Holder holder, Done done);
   ~CheckpointTaking();
 
   /// `done` is called once, maybe during this call. Errors: aborted (the session is busy, or ended
@@ -48,6 +48,7 @@ class CheckpointTaking : public std::enable_shared_from_this<CheckpointTaking> {
   Checkpoint checkpoint_;
   std::string directory_;
   std::uint64_t bytes_max_;
+  Holder holder_;
   Done done_;
   TimePoint begun_;
   bool holds_ = false;

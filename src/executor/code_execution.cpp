@@ -157,6 +157,7 @@ void CodeExecution::abandon(const std::string& reason) {
   if (done()) return;
   const auto self = shared_from_this();
   cancelled_ = true;
+  begun_ = false;
   admission_.reset();
   restricted_run_.reset();
   if (command_) {
@@ -351,6 +352,7 @@ void CodeExecution::block_done(const RunResult& run) {
     result_.state_kept = false;
     result_.kernel = to_string(ExecutionState::dead);
     result_.generation = kernel_->generation;
+    if (!exits) lost_.insert(kernel_->language);
     session_.drop_kernel(*std::exchange(kernel_, nullptr));
   }
   if (run.asked_exit) block_ = request_.blocks.size();
@@ -360,6 +362,7 @@ void CodeExecution::block_done(const RunResult& run) {
 // That variables are gone is told once, by the first result after their loss.
 void CodeExecution::take_loss() {
   if (!std::exchange(kernel_->loss_is_untold, false)) return;
+  lost_.insert(kernel_->language);
   result_.state_kept = false;
   result_.restarted = true;
 }
@@ -479,11 +482,22 @@ void CodeExecution::finish() {
   timer_.cancel();
   text_timer_.cancel();
   result_.duration = in_milliseconds(session_.shard().now() - started_at_);
-  if (kernel_ != nullptr) {
-    result_.kernel = to_string(kernel_->kernel->summary().execution_state);
-    result_.generation = kernel_->generation;
+  if (kernel_ != nullptr) kernel_language_ = std::exchange(kernel_, nullptr)->language;
+  if (std::exchange(begun_, false)) {
+    after_blocks();
+  } else {
+    conclude();
   }
-  kernel_ = nullptr;
+}
+
+void CodeExecution::conclude() {
+  if (done()) return;
+  const auto self = shared_from_this();
+  if (const auto kernel = session_.kernels_.find(kernel_language_);
+      kernel != session_.kernels_.end()) {
+    result_.kernel = to_string(kernel->second->kernel->summary().execution_state);
+    result_.generation = kernel->second->generation;
+  }
   fit_result(result_, request_.output);
   keep_for_cache();
   state_ = State::done;

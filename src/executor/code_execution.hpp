@@ -87,9 +87,20 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   /// The session has ended: whatever is left ends with it.
   void abandon(const std::string& reason);
 
+  // Checkpoints around the blocks (execution_checkpoints.cpp).
+  void before_blocks();
+  void look_for_risk();
+  void take_before();
+  void begin_blocks();
+  void after_blocks();
+  void take_after();
+  void note_checkpoint(const char* when, const Result<std::string>& taken, std::string& id);
+  void recover(std::function<void()> next);
+
   // What policies say (execution_policies.cpp).
   bool use_cached();
   void keep_for_cache();
+  std::vector<CodeBlock> judged_blocks() const;
   void admit();
   void admitted(AdmissionVerdict verdict);
   bool decided_by_policy();
@@ -120,6 +131,7 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
                     std::string hint = {});
   void end_block(BlockResult result);
   void finish();
+  void conclude();
   Result<void> write_files();
   void emit(std::string type, nlohmann::json data);
   void emit_text();
@@ -154,6 +166,9 @@ class CodeExecution : public std::enable_shared_from_this<CodeExecution> {
   std::vector<std::string> block_argv_;  // the same, beside a kernel
   std::shared_ptr<CommandRunner> command_;
   LanguageKernel* kernel_ = nullptr;  // that runs the block
+  std::string kernel_language_;       // of the one that ran the last, at the end
+  std::set<std::string> lost_;        // languages whose variables are gone, and have not come back
+  bool begun_ = false;                // its blocks, and what comes after them is still to come
   bool in_block_ = false;             // it does: not code of ours around it
   bool cancelled_ = false;
   bool interrupted_ = false;

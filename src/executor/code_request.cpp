@@ -150,6 +150,7 @@ Result<CodeRequest> read_code_request(const json& body, const CodeRequest& defau
                          "queue",
                          "output",
                          "capture_files",
+                         "checkpoint",
                          "idempotency_key",
                          "mode",
                          "policy",
@@ -176,6 +177,7 @@ Result<CodeRequest> read_code_request(const json& body, const CodeRequest& defau
     if (how.error()) fields.refuse("queue", how.error()->message);
   }
   request.capture_files = fields.boolean("capture_files", request.capture_files);
+  request.checkpoint_before = fields.boolean("checkpoint", request.checkpoint_before);
   request.idempotency_key = fields.text("idempotency_key", request.idempotency_key);
   fields.choice("mode", {"sync", "stream", "async"}, 0);  // the face's business
   read_output(fields, request.output);

@@ -49,6 +49,8 @@ struct CodeRequest {
   bool store_history = true;
   bool capture_files = true;  ///< Tell which files the code has written.
 
+  bool checkpoint_before = false;  ///< Take one before the first block.
+
   bool reject_when_busy = false;       ///< Instead of waiting behind other requests.
   std::optional<Duration> queue_wait;  ///< Longest wait behind them; nullopt: any.
   /// Whether the loss of the connection that waits for the result cancels it.

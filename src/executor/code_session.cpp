@@ -46,7 +46,8 @@ CodeSession::CodeSession(Shard& shard, KernelRegistry& registry, CodeSessionOpti
       created_at_(shard.now()),
       idle_since_(created_at_),
       timer_(shard.loop()),
-      python_(shard, helper_interpreter(registry.kernelspecs())) {}
+      python_(shard, helper_interpreter(registry.kernelspecs())),
+      auto_checkpoints_(*this, options_.auto_checkpoint) {}
 
 CodeSession::~CodeSession() {
   for (auto& [language, kernel] : kernels_) {
@@ -86,6 +87,7 @@ json CodeSession::to_json() const {
           {"timeout_s", seconds_or_null(options_.defaults.timeout)},
           {"labels", options_.labels},
           {"pool", options_.pool.empty() ? json() : json(options_.pool)},
+          {"auto_checkpoint", auto_checkpoints_.to_json()},
           {"config", config ? *config : json()},
           {"policies", perijove::to_json(options_.policies)},
           {"requirements", options_.setup.requirements},
@@ -159,6 +161,7 @@ void CodeSession::execution_done(const std::shared_ptr<CodeExecution>& execution
   if (finished_.size() > limits::kFinishedExecutionsMax) finished_.pop_front();
   idle_since_ = shard_.now();
   set_timer();
+  if (!busy()) auto_checkpoints_.on_idle();
   boost::asio::post(shard_.loop(), [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->run_next();
   });

@@ -7,11 +7,13 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "engine/registry.hpp"
 #include "engine/runner.hpp"
+#include "executor/auto_checkpoints.hpp"
 #include "executor/code_execution.hpp"
 #include "executor/code_request.hpp"
 #include "executor/earlier_displays.hpp"
@@ -23,6 +25,12 @@
 #include "io/work_dir.hpp"
 
 namespace perijove {
+
+/// Who has a session stand still.
+enum class Holder {
+  client,     ///< Somebody who asks for it between executions.
+  execution,  ///< The running execution itself, around its blocks.
+};
 
 /// What a session is made with.
 struct CodeSessionOptions {
@@ -37,6 +45,7 @@ struct CodeSessionOptions {
   std::optional<Duration> lifetime_max;  ///< Ends it this long after its beginning.
   std::map<std::string, std::string> labels;
   SessionPolicies policies;
+  AutoCheckpointOptions auto_checkpoint = {};
   IsolationRequest isolation = {};  ///< Of every kernel of the session; its kind once it is made.
   SessionSetupOptions setup;        ///< See CodeSession::set_up.
   std::string config = "null";      ///< JSON text: what would make such a session again.
@@ -168,7 +177,7 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
 
   /// Nothing is run from now on, but by run_held(), until let_go(): what is asked for waits.
   /// aborted: something runs; failed_precondition: it has ended. `purpose` says what is not now.
-  Result<void> hold(std::string_view purpose);
+  Result<void> hold(std::string_view purpose, Holder holder = Holder::client);
   void let_go();
   /// By language, those that were started.
   std::map<std::string, KernelSummary> kernels() const;
@@ -176,6 +185,13 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   /// Errors: those of a kernel's start.
   void run_held(const std::string& language, std::string code, BlockOptions options,
                 std::function<void(Result<RunResult>)> done);
+  /// The languages whose kernel has lost its variables since the last execution.
+  std::set<std::string> lost_languages() const;
+  /// They have theirs again.
+  void note_recovered(const std::set<std::string>& languages);
+  /// Whether code that was given up still runs.
+  bool stuck() const;
+  AutoCheckpoints& auto_checkpoints() { return auto_checkpoints_; }
   /// Ends every kernel at once; those of the next generation start when they are needed.
   void end_kernels(std::function<void()> done);
 
@@ -251,6 +267,7 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   PreparedSession prepared_;
   ResultCache cache_;
   EarlierDisplays displays_;
+  AutoCheckpoints auto_checkpoints_;
   std::uint64_t changes_ = 0;  // executions since the kernels were fresh
 
   std::deque<HistoryEntry> history_;

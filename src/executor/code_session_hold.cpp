@@ -1,5 +1,6 @@
 // A session that is held still, for what concerns its state as a whole.
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <utility>
 
@@ -7,9 +8,9 @@
 
 namespace perijove {
 
-Result<void> CodeSession::hold(std::string_view purpose) {
+Result<void> CodeSession::hold(std::string_view purpose, Holder holder) {
   if (ended_) return Error{Code::failed_precondition, "the session has ended"};
-  if (busy() || evaluating_) {
+  if (evaluating_ || (holder == Holder::client && busy())) {
     return Error{Code::aborted, "the session is busy; " + std::string(purpose)};
   }
   evaluating_ = true;
@@ -29,6 +30,27 @@ std::map<std::string, KernelSummary> CodeSession::kernels() const {
     all.emplace(language, kernel->kernel->summary());
   }
   return all;
+}
+
+std::set<std::string> CodeSession::lost_languages() const {
+  std::set<std::string> lost;
+  for (const auto& [language, kernel] : kernels_) {
+    const lifecycle::State state = kernel->kernel->state();
+    const bool gone = state == lifecycle::State::dead || state == lifecycle::State::stopped;
+    if (gone || kernel->loss_is_untold || kernel->runner->state_lost()) lost.insert(language);
+  }
+  return lost;
+}
+
+void CodeSession::note_recovered(const std::set<std::string>& languages) {
+  for (const auto& [language, kernel] : kernels_) {
+    if (languages.contains(language)) kernel->loss_is_untold = false;
+  }
+}
+
+bool CodeSession::stuck() const {
+  return std::any_of(kernels_.begin(), kernels_.end(),
+                     [](const auto& each) { return each.second->stuck(); });
 }
 
 void CodeSession::run_held(const std::string& language, std::string code, BlockOptions options,

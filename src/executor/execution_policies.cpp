@@ -67,6 +67,9 @@ bool CodeExecution::use_cached() {
   result_.queued = queued;
   result_.duration = {};
   result_.cached = true;
+  result_.checkpoint_before.clear();
+  result_.checkpoint_after.clear();
+  result_.recovered.reset();
   if (request_.policies.cache.mark) result_.output = "[CACHED RESULT]\n" + result_.output;
   state_ = State::done;
   emit("done", {{"result", perijove::to_json(result_)}});
@@ -83,6 +86,16 @@ void CodeExecution::keep_for_cache() {
 
 // ---- before the first block ----
 
+// Each with its canonical language.
+std::vector<CodeBlock> CodeExecution::judged_blocks() const {
+  auto blocks = request_.judged_as.empty() ? request_.blocks : request_.judged_as;
+  for (CodeBlock& block : blocks) {
+    block.language = canonical_language(block.language);
+    if (block.language.empty()) block.language = session_.language_;
+  }
+  return blocks;
+}
+
 void CodeExecution::admit() {
   AdmissionRequest what{.blocks = {},
                         .validation = request_.policies.validation,
@@ -92,12 +105,7 @@ void CodeExecution::admit() {
     admitted({});
     return;
   }
-  const auto& judged = request_.judged_as.empty() ? request_.blocks : request_.judged_as;
-  what.blocks = judged;
-  for (CodeBlock& block : what.blocks) {
-    block.language = canonical_language(block.language);
-    if (block.language.empty()) block.language = session_.language_;
-  }
+  what.blocks = judged_blocks();
   Admission::Hooks hooks;
   hooks.on_ask = [this] {
     emit("approval_request",
@@ -131,11 +139,7 @@ void CodeExecution::admitted(AdmissionVerdict verdict) {
     finish();
     return;
   }
-  // The waiting for somebody's word is none of the code's time.
-  started_at_ = session_.shard().now();
-  result_.queued = std::chrono::duration_cast<std::chrono::milliseconds>(started_at_ - queued_at_);
-  set_request_timer();
-  next_block();
+  before_blocks();
 }
 
 bool CodeExecution::approve(bool approved, std::string_view reason) {
@@ -254,7 +258,8 @@ void CodeExecution::run_restricted() {
 
 // ---- faults that are not the code's ----
 
-// All blocks again, from the first: what the earlier ones left went with the kernel.
+// All blocks again, from the first: what the earlier ones left went with the kernel, unless a
+// checkpoint has it.
 bool CodeExecution::try_again() {
   const Retries& retries = request_.policies.retries;
   if (cancelled_ || retries_ >= retries.max || result_.blocks.empty()) return false;
@@ -272,7 +277,11 @@ bool CodeExecution::try_again() {
   result_.note.clear();
   kernel_ = nullptr;
   block_ = 0;
-  next_block();
+  if (session_.auto_checkpoints().can_recover() && !lost_.empty()) {
+    recover([this] { next_block(); });
+  } else {
+    next_block();
+  }
   return true;
 }
 

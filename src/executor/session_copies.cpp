@@ -23,7 +23,7 @@ std::vector<std::string> what_failed(const Restoration& restoration) {
 void CodeSessionStore::restore(const std::shared_ptr<CodeSession>& session,
                                const std::string& checkpoint_id,
                                std::function<void(Result<Restoration>)> done) {
-  const auto checkpoint = checkpoints_.find(checkpoint_id);
+  const auto checkpoint = checkpoints_->find(checkpoint_id);
   if (!checkpoint) {
     done(checkpoint.error());
     return;
@@ -40,7 +40,7 @@ void CodeSessionStore::restore(const std::shared_ptr<CodeSession>& session,
                    "', and its variables are code: it is not restored with '" + kind + "'"});
     return;
   }
-  checkpoints_.restore(session, checkpoint_id, std::move(done));
+  checkpoints_->restore(session, checkpoint_id, {}, std::move(done));
 }
 
 void CodeSessionStore::create_from(const std::string& checkpoint_id, CodeSessionOptions options,
@@ -77,22 +77,22 @@ void CodeSessionStore::fork_by_checkpoint(const std::shared_ptr<CodeSession>& se
                                           std::size_t count,
                                           std::map<std::string, std::string> labels,
                                           std::function<void(Result<Forks>)> done) {
-  checkpoints_.take(session, {.label = "fork"},
-                    [this, session, count, labels = std::move(labels),
-                     done = std::move(done)](const Result<Checkpoint>& checkpoint) {
-                      if (!checkpoint) {
-                        done(checkpoint.error());
-                        return;
-                      }
-                      const auto forks = std::make_shared<Forks>();
-                      forks->method = checkpoint->method();
-                      forks->lacks = checkpoint->warnings();
-                      fork_from(session, *checkpoint, count, forks, labels,
-                                [this, id = checkpoint->id, done](Result<Forks> made) {
-                                  (void)checkpoints_.remove(id);
-                                  done(std::move(made));
-                                });
-                    });
+  checkpoints_->take(session, {.label = "fork", .passing = true},
+                     [this, session, count, labels = std::move(labels),
+                      done = std::move(done)](const Result<Checkpoint>& checkpoint) {
+                       if (!checkpoint) {
+                         done(checkpoint.error());
+                         return;
+                       }
+                       const auto forks = std::make_shared<Forks>();
+                       forks->method = checkpoint->method();
+                       forks->lacks = checkpoint->warnings();
+                       fork_from(session, *checkpoint, count, forks, labels,
+                                 [this, id = checkpoint->id, done](Result<Forks> made) {
+                                   (void)checkpoints_->remove(id);
+                                   done(std::move(made));
+                                 });
+                     });
 }
 
 void CodeSessionStore::fork_from(const std::shared_ptr<CodeSession>& session,

@@ -22,7 +22,7 @@ CodeSessionStore::CodeSessionStore(Shard& shard, KernelRegistry& registry,
       registry_(registry),
       options_(std::move(options)),
       python_(shard, helper_interpreter(registry.kernelspecs())),
-      checkpoints_(shard, options_.checkpoints),
+      checkpoints_(std::make_shared<CheckpointStore>(shard, options_.checkpoints)),
       alive_(std::make_shared<CodeSessionStore*>(this)) {
   kernel_events_ = registry_.listen([this](const KernelEvent& event) {
     if (event.action == "died" || event.action == "cull") fill_pools();
@@ -81,7 +81,7 @@ Result<std::shared_ptr<CodeSession>> CodeSessionStore::make(CodeSessionOptions o
   }
   auto directory = work_dir_for(options);
   if (!directory) return directory.error();
-  if (checkpoints_.holds(*directory)) {
+  if (checkpoints_->holds(*directory)) {
     return Error{Code::permission_denied,
                  "work_dir '" + options.work_dir + "' is where the gateway keeps checkpoints"};
   }
@@ -92,14 +92,17 @@ Result<std::shared_ptr<CodeSession>> CodeSessionStore::make(CodeSessionOptions o
                                        if (const auto alive = store.lock())
                                          (*alive)->session_ended(*id);
                                      });
-  if (session) *id = (*session)->id();
+  if (session) {
+    *id = (*session)->id();
+    (*session)->auto_checkpoints().keep_in(checkpoints_);
+  }
   return session;
 }
 
 void CodeSessionStore::session_ended(const std::string& id) {
   std::erase_if(sessions_, [&](const auto& each) { return each->id() == id; });
   for (const auto& [name, pool] : std::map(pools_)) pool->ended(id);
-  checkpoints_.session_ended(id);
+  checkpoints_->session_ended(id);
 }
 
 std::shared_ptr<CodeSession> CodeSessionStore::find(std::string_view id_or_key) const {

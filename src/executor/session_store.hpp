@@ -49,7 +49,7 @@ class CodeSessionStore {
                     std::map<std::string, std::string> labels,
                     std::function<void(Result<Forks>)> done);
 
-  CheckpointStore& checkpoints() { return checkpoints_; }
+  CheckpointStore& checkpoints() { return *checkpoints_; }
   /// CheckpointStore::restore, into a session that keeps code no less than where the checkpoint is
   /// from: permission_denied.
   void restore(const std::shared_ptr<CodeSession>& session, const std::string& checkpoint_id,
@@ -117,7 +117,7 @@ class CodeSessionStore {
   KernelRegistry& registry_;
   SessionStoreOptions options_;
   PythonHelper python_;
-  CheckpointStore checkpoints_;
+  std::shared_ptr<CheckpointStore> checkpoints_;  // sessions know it while it is there
   std::vector<std::shared_ptr<CodeSession>> sessions_;
   std::map<std::string, std::shared_ptr<SessionPool>, std::less<>> pools_;
   std::shared_ptr<void> kernel_events_;

@@ -86,6 +86,25 @@ class SessionLife(WithGateway, CliTestCase):
         self.assertEqual((forked.code, len(forked.out.split())), (0, 1), forked.err)
         self.assertIn("variables of this language are not carried", forked.err)
 
+    def test_a_session_takes_checkpoints_by_itself_and_recovers(self):
+        base = self.start("perijove-python", "--key", "base", "--checkpoint-every", "2", "--checkpoint-idle", "1h",
+                          "--checkpoint-before-risky", "standard", "--recover")
+        shown = self.session("show", "base", "--json").json["auto_checkpoint"]
+        self.assertEqual((shown["every"], shown["idle_s"], shown["before_risky"], shown["recover"]),
+                         (2, 3600, "standard", True))
+        first = self.session("exec", "base", "--checkpoint", "-c", "x = 41")
+        self.assertRegex(first.err, "checkpoint c_[0-9a-f-]+")
+        self.assertRegex(self.session("exec", "base", "-c", "y = 1").err, "checkpoint c_")
+        died = self.session("exec", "base", "-c", "import os; os._exit(9)")
+        self.assertEqual(died.code, 137)
+        self.assertRegex(died.err, r"variables are those of checkpoint c_\S+ again, .*: 1 executions since then are lost")
+        self.assertEqual(self.session("exec", "base", "-c", "print(x)").out, "41\n")
+        wrong = self.session("start", "--checkpoint-every", "none")
+        self.assertIn("--checkpoint-every", wrong.err)
+        unknown = self.session("start", "--checkpoint-before-risky", "standart")
+        self.assertIn("did you mean 'standard'", unknown.err)
+        self.assertTrue(base)
+
     def test_a_checkpoint_is_taken_listed_restored_and_removed(self):
         base = self.start("perijove-python", "--key", "base")
         self.session("exec", "base", "-c", "x = 41; g = (i for i in [])")

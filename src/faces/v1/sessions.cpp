@@ -196,7 +196,7 @@ Result<CodeSessionOptions> read_session_options(const json& given,
   known.insert(known.end(), kIsolationFields.begin(), kIsolationFields.end());
   known.insert(known.end(),
                {"key", "kernel", "language", "work_dir", "env", "idle_timeout_s", "max_lifetime_s",
-                "labels", "files", "kernel_spec", "pool", "checkpoint"});
+                "labels", "files", "kernel_spec", "pool", "checkpoint", "auto_checkpoint"});
   known.insert(known.end(), std::begin(kRequestDefaults), std::end(kRequestDefaults));
   fields.refuse_unknown(known);
   options.key = fields.text("key");
@@ -217,6 +217,7 @@ Result<CodeSessionOptions> read_session_options(const json& given,
   read_session_policies(fields, options.policies);
   read_session_setup(fields, options.setup);
   read_isolation(fields, options.isolation);
+  read_auto_checkpoint(fields, options.auto_checkpoint);
   if (options.policies.restricted && options.setup.needed()) {
     fields.refuse("mode", "restricted has no functions, requirements or virtual_env");
   }

@@ -90,6 +90,31 @@ TEST_F(ExecutorTest, GoesBackToACheckpointAlsoOfAnotherExecutor) {
   EXPECT_EQ(executor.restore(kept).error().code, Code::not_found);
 }
 
+TEST_F(ExecutorTest, GivesAKernelThatDiedTheVariablesOfTheLastCheckpoint) {
+  if (!std::filesystem::exists(std::string(kSystemKernels) + "/python3")) {
+    GTEST_SKIP() << "no Python kernel in " << kSystemKernels;
+  }
+  ExecutorOptions careful = options("python3");
+  careful.auto_checkpoint = {.every = 2, .recover = true};
+  Executor executor = start(careful);
+  EXPECT_EQ(run(executor, "x = 41").checkpoint_after, "");
+  const CodeResult second = run(executor, "y = 1");
+  const auto checkpoints = executor.checkpoints();
+  ASSERT_EQ(checkpoints->size(), 1U);
+  EXPECT_EQ(checkpoints->front().id, second.checkpoint_after);
+  EXPECT_TRUE(checkpoints->front().automatic);
+  const CodeResult died = run(executor, "x = 0; import os; os._exit(5)");
+  EXPECT_EQ(died.status, CodeStatus::kernel_died);
+  ASSERT_TRUE(died.recovered);
+  EXPECT_EQ(died.recovered->checkpoint_id, second.checkpoint_after);
+  EXPECT_EQ(died.recovered->executions_lost, 1U);
+  EXPECT_THAT(died.recovered->restored, ElementsAre("x", "y"));
+  EXPECT_EQ(run(executor, "print(x, y)").stdout_text, "41 1\n");
+  const auto undone = executor.execute({{.code = "x = 2"}}, {.checkpoint_before = true});
+  ASSERT_TRUE(executor.restore(undone->checkpoint_before));
+  EXPECT_EQ(run(executor, "print(x)").stdout_text, "41\n");
+}
+
 TEST_F(ExecutorTest, NamesTheKernelspecsWhenThereIsNoneOfThatName) {
   const auto executor = Executor::start(options("perijove-ecko"));
   ASSERT_FALSE(executor);
@@ -105,7 +130,11 @@ TEST_F(ExecutorTest, RefusesOptionsThatCannotBe) {
   variable.env = {{"A=B", "c"}};
   ExecutorOptions level = options();
   level.log_level = "loud";
-  for (const ExecutorOptions& wrong : {negative, variable, level}) {
+  ExecutorOptions none_kept = options();
+  none_kept.auto_checkpoint.keep_last = 0;
+  ExecutorOptions profile = options();
+  profile.auto_checkpoint.before_risky = "standart";
+  for (const ExecutorOptions& wrong : {negative, variable, level, none_kept, profile}) {
     const auto executor = Executor::start(wrong);
     ASSERT_FALSE(executor);
     EXPECT_EQ(executor.error().code, Code::invalid_argument) << executor.error();

@@ -24,6 +24,12 @@ TEST(ResultJson, HasTheShapeThatAnswersPromise) {
   result.output = "out";
   result.stdout_text = "out";
   result.kernel = "idle";
+  result.checkpoint_after = "c_1";
+  result.recovered = Recovery{.checkpoint_id = "c_0",
+                              .created = "2026-11-22T08:00:00Z",
+                              .executions_lost = 2,
+                              .restored = {"x"},
+                              .failed = {{"f", "an open file"}}};
   result.queued = std::chrono::milliseconds(3);
   result.duration = std::chrono::milliseconds(15);
   result.stdout_cut = Truncation{91234, 20000};
@@ -79,7 +85,10 @@ TEST(ResultJson, HasTheShapeThatAnswersPromise) {
     "truncated": {"stdout": {"total_chars": 91234, "kept": 20000}},
     "timing": {"queued_ms": 3, "exec_ms": 15, "total_ms": 18},
     "state": {"kernel": "idle", "kept": true, "generation": 1, "restarted": false,
-              "cached": false},
+              "checkpoint_before": null, "checkpoint_after": "c_1", "cached": false,
+              "recovered": {"checkpoint_id": "c_0", "created": "2026-11-22T08:00:00Z",
+                            "executions_lost": 2, "restored": ["x"],
+                            "failed": [{"name": "f", "reason": "an open file"}]}},
     "statistics": {"success": false, "execution_s": 0.015, "timeout_s": null,
                    "memory_limit_bytes": null, "cpu_limit": null, "profile": null},
     "warnings": [{"message": "backend local has no isolation"}],
