@@ -172,8 +172,9 @@ std::string GatewayServer::url_with_token() const {
 
 int GatewayServer::run() {
   wait_signal();
-  runtime_->shard().run();
-  return 0;
+  Shard& shard = runtime_->shard();
+  shard.serve();
+  return shard.failures() == 0 ? 0 : exit_code(Code::internal);
 }
 
 void GatewayServer::wait_signal() {

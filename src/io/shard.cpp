@@ -1,8 +1,10 @@
 #include "io/shard.hpp"
 
 #include <cassert>
+#include <exception>
 
 #include "base/limits.hpp"
+#include "base/log.hpp"
 
 namespace perijove {
 
@@ -15,6 +17,18 @@ void Shard::assert_here() const {
 void Shard::run() {
   thread_ = std::this_thread::get_id();
   loop_.run();
+}
+
+void Shard::serve() {
+  for (;;) {
+    try {
+      run();
+      return;
+    } catch (const std::exception& fault) {
+      ++failures_;
+      log::error("internal_error", {{"what", fault.what()}});
+    }
+  }
 }
 
 void Shard::run_until(const std::function<bool()>& done) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cstdint>
 #include <functional>
 #include <thread>
 #include <zmq.hpp>
@@ -34,6 +35,13 @@ class Shard {
 
   /// Runs the loop on this thread until stop() or until nothing is left to do.
   void run();
+  /// The same for a loop on which much lives that has nothing to do with each other. An exception
+  /// that comes out of a handler is a mistake of ours, or memory that ran out: it is logged and
+  /// counted, what the handler held goes (a request that it was to answer is answered with 500),
+  /// and the loop goes on.
+  void serve();
+  /// How often that happened.
+  std::uint64_t failures() const { return failures_; }
   /// Runs it on this thread until `done`, which is asked after each turn; for what must be known
   /// before there is anything to serve.
   void run_until(const std::function<bool()>& done);
@@ -45,6 +53,7 @@ class Shard {
   boost::asio::io_context loop_{1};
   std::array<char, 64 * 1024> scratch_{};
   std::thread::id thread_;
+  std::uint64_t failures_ = 0;
 };
 
 }  // namespace perijove

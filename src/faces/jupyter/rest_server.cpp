@@ -139,6 +139,8 @@ std::string metrics_text(const JupyterFace::State& state) {
          static_cast<double>(refused.rejected_frames));
   sample("perijove_kernel_messages_refused_total", "reason=\"replay\"",
          static_cast<double>(refused.rejected_replays));
+  metric("perijove_internal_errors_total", "counter", "Mistakes of the gateway's own, in its log");
+  sample("perijove_internal_errors_total", "", static_cast<double>(state.shard.failures()));
   metric("http_request_duration_seconds", "summary", "Time from request to answer");
   for (const auto& [key, value] : state.calls.count_and_seconds) {
     const std::string labels =
