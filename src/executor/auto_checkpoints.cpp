@@ -98,8 +98,8 @@ void AutoCheckpoints::taken(const Result<Checkpoint>& checkpoint) {
   const auto store = store_.lock();
   if (!checkpoint || !store) return;
   std::vector<std::string> mine;
-  for (const Checkpoint& each : store->list()) {
-    if (each.automatic && each.session_id == session_.id()) mine.push_back(each.id);
+  for (const Checkpoint& each : store->of_session(session_.id())) {
+    if (each.automatic) mine.push_back(each.id);
   }
   for (std::size_t i = 0; i + options_.keep_last < mine.size(); ++i) {
     if (const auto removed = store->remove(mine[i]); !removed) {

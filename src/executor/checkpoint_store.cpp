@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <utility>
 
@@ -46,6 +47,12 @@ Result<Checkpoint> read_checkpoint(const std::string& directory) {
   return read_manifest(text.str(), directory);
 }
 
+// One that is kept may be removed by another gateway of this user.
+bool is_there(const Checkpoint& checkpoint) {
+  std::error_code error;
+  return !checkpoint.keep || fs::is_directory(checkpoint.directory, error);
+}
+
 }  // namespace
 
 CheckpointStore::CheckpointStore(Shard& shard, CheckpointStoreOptions options)
@@ -82,13 +89,10 @@ Result<void> CheckpointStore::check_place(const CodeSession& session) const {
 Result<std::uint64_t> CheckpointStore::bytes_left(const std::string& session_id,
                                                   const Request& request) const {
   std::uint64_t used = 0;
-  std::size_t count = 0, kept = 0;
-  for (const Checkpoint& each : list()) {
-    if (each.keep) ++kept;
-    if (each.session_id != session_id) continue;
-    ++count;
-    used += each.bytes();
-  }
+  const std::vector<Checkpoint> own = of_session(session_id);
+  const std::size_t count = own.size();
+  for (const Checkpoint& each : own) used += each.bytes();
+  const std::size_t kept = request.keep && shelf_ ? shelf_->kept().size() : 0;
   const std::string remedy = "; DELETE one that is not needed";
   if (count >= limits::kCheckpointsMax) {
     return Error{Code::resource_exhausted, "the session has " + std::to_string(count) +
@@ -133,20 +137,21 @@ void CheckpointStore::take(const std::shared_ptr<CodeSession>& session, Request 
   checkpoint.language = session->language();
   checkpoint.isolation = session->options().isolation.kind;
   checkpoint.config = session->options().config;
-  if (!request.passing) {
-    done = [session, done = std::move(done)](Result<Checkpoint> taken) {
-      if (taken) session->auto_checkpoints().stands_at(*taken);
-      done(std::move(taken));
-    };
-  }
+  done = [this, session, passing = request.passing,
+          done = std::move(done)](Result<Checkpoint> taken) {
+    if (taken && session->ended()) {  // too late to go with it
+      session_ended(session->id());
+      if (!taken->keep) taken = Error{Code::aborted, "the session has ended"};
+    } else if (taken && !passing) {
+      session->auto_checkpoints().stands_at(*taken);
+    }
+    done(std::move(taken));
+  };
   const std::uint64_t number = next_++;
   const auto taking = std::make_shared<CheckpointTaking>(
       session, std::move(checkpoint), *made, *left, request.holder,
-      [this, number, made = *made, session, done = std::move(done)](Result<Checkpoint> result) {
+      [this, number, made = *made, done = std::move(done)](Result<Checkpoint> result) {
         forget(number);
-        if (result && !result->keep && session->ended()) {
-          result = Error{Code::aborted, "the session has ended"};
-        }
         taken(made, std::move(result), done);
       });
   work_[number] = taking;
@@ -180,7 +185,7 @@ void CheckpointStore::taken(const std::string& made, Result<Checkpoint> result,
           return;
         }
         checkpoint.directory = *std::move(committed);
-        if (!checkpoint.keep) own_.push_back(checkpoint);
+        taken_.push_back(checkpoint);
         done(checkpoint);
       });
 }
@@ -207,8 +212,18 @@ void CheckpointStore::restore(const std::shared_ptr<CodeSession>& session, const
   restoring->begin();
 }
 
+std::vector<Checkpoint> CheckpointStore::of_session(const std::string& session_id) const {
+  std::vector<Checkpoint> all;
+  std::copy_if(taken_.begin(), taken_.end(), std::back_inserter(all), [&](const Checkpoint& each) {
+    return each.session_id == session_id && is_there(each);
+  });
+  return all;
+}
+
 std::vector<Checkpoint> CheckpointStore::list() const {
-  std::vector<Checkpoint> all = own_;
+  std::vector<Checkpoint> all;
+  std::copy_if(taken_.begin(), taken_.end(), std::back_inserter(all),
+               [](const Checkpoint& each) { return !each.keep; });
   const auto shelf = this->shelf();
   if (!shelf) return all;
   for (const std::string& directory : (*shelf)->kept()) {
@@ -218,8 +233,8 @@ std::vector<Checkpoint> CheckpointStore::list() const {
 }
 
 Result<Checkpoint> CheckpointStore::find(const std::string& id) const {
-  for (const Checkpoint& each : own_) {
-    if (each.id == id) return each;
+  for (const Checkpoint& each : taken_) {
+    if (each.id == id && is_there(each)) return each;
   }
   const auto shelf = this->shelf();
   if (!shelf) return shelf.error();
@@ -236,18 +251,19 @@ Result<void> CheckpointStore::remove(const std::string& id) {
   if (!found) return found.error();
   auto hidden = CheckpointShelf::withdraw(found->directory);
   if (!hidden) return hidden.error();
-  std::erase_if(own_, [&](const Checkpoint& each) { return each.id == id; });
+  std::erase_if(taken_, [&](const Checkpoint& each) { return each.id == id; });
   discard(*std::move(hidden));
   return {};
 }
 
 void CheckpointStore::session_ended(const std::string& session_id) {
-  for (const Checkpoint& each : std::vector<Checkpoint>(own_)) {
-    if (each.session_id != session_id) continue;
+  for (const Checkpoint& each : of_session(session_id)) {
+    if (each.keep) continue;
     if (const auto removed = remove(each.id); !removed) {
       log::warning("checkpoint_not_removed", {{"id", each.id}, {"error", removed.error().message}});
     }
   }
+  std::erase_if(taken_, [&](const Checkpoint& each) { return each.session_id == session_id; });
 }
 
 void CheckpointStore::discard(std::string directory) {

@@ -49,6 +49,8 @@ class CheckpointStore {
   void restore(const std::shared_ptr<CodeSession>& session, const std::string& id,
                RestoreOptions options, std::function<void(Result<Restoration>)> done);
 
+  /// Of a living session, in the order in which they were taken.
+  std::vector<Checkpoint> of_session(const std::string& session_id) const;
   /// Of living sessions, in the order in which they were taken, and those that are kept, by id.
   std::vector<Checkpoint> list() const;
   /// not_found, data_loss.
@@ -70,7 +72,7 @@ class CheckpointStore {
   Shard& shard_;
   CheckpointStoreOptions options_;
   mutable std::optional<CheckpointShelf> shelf_;
-  std::vector<Checkpoint> own_;  // those that go with their sessions
+  std::vector<Checkpoint> taken_;  // of living sessions, those that are kept as well
   std::uint64_t next_ = 1;
   std::map<std::uint64_t, std::shared_ptr<void>> work_;  // what is under way
 };

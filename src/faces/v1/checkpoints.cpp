@@ -33,9 +33,11 @@ json shown(const CallPtr& call, const Checkpoint& checkpoint) {
 }
 
 void list(V1Face& face, const CallPtr& call, const std::string& session_id) {
+  const CheckpointStore& checkpoints = face.sessions().checkpoints();
   json all = json::array();
-  for (const Checkpoint& each : face.sessions().checkpoints().list()) {
-    if (session_id.empty() || each.session_id == session_id) all.push_back(shown(call, each));
+  for (const Checkpoint& each :
+       session_id.empty() ? checkpoints.list() : checkpoints.of_session(session_id)) {
+    all.push_back(shown(call, each));
   }
   call->json(200, {{"checkpoints", std::move(all)}});
 }
