@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "base/ids.hpp"
+#include "base/limits.hpp"
+#include "base/time.hpp"
 #include "protocol/tar.hpp"
 #include "provision/process_kernel.hpp"
 
@@ -88,7 +90,12 @@ bool ContainerDesign::may_fork() const {
          !options_.reuse_container && options_.stop_container && options_.auto_remove &&
          request_.spec.interrupt_mode == InterruptMode::message &&
          !kernelspec_command(request_.spec, "fork_server").empty() &&
-         !setting_.without_fork_server->contains(fork_identity());
+         !is_without_fork_server();
+}
+
+bool ContainerDesign::is_without_fork_server() const {
+  const auto found = setting_.without_fork_server->find(fork_identity());
+  return found != setting_.without_fork_server->end() && Clock::now() < found->second;
 }
 
 std::string ContainerDesign::fork_identity() const {
@@ -100,7 +107,10 @@ std::string ContainerDesign::fork_identity() const {
 
 void ContainerDesign::give_up_fork_server() {
   forks_ = false;
-  setting_.without_fork_server->insert(fork_identity());
+  auto& without = *setting_.without_fork_server;
+  const TimePoint now = Clock::now();
+  std::erase_if(without, [now](const auto& each) { return each.second <= now; });
+  without.insert_or_assign(fork_identity(), now + limits::kForkServerRetry);
   name_ = own_name();  // the container that had the other is on its way out
 }
 

@@ -3,10 +3,11 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 
+#include "base/time.hpp"
 #include "io/runtime_dir.hpp"
 #include "provision/docker/container_body.hpp"
 #include "provision/docker/container_channels.hpp"
@@ -35,8 +36,9 @@ struct DockerSetting {
   uid_t kernel_uid;  ///< Whom kernels run as, and whose sockets theirs must be.
   gid_t kernel_gid;
   bool fork_servers = false;  ///< See DockerOptions.
-  /// Images, with what was to run in them, in which no fork server has ever got ready.
-  std::shared_ptr<std::set<std::string>> without_fork_server;
+  /// Images, with what was to run in them, in which a fork server did not get ready, and until when
+  /// none is tried.
+  std::shared_ptr<std::map<std::string, TimePoint>> without_fork_server;
   /// Makes the work directory writable for a kernel behind gVisor; null: it is.
   std::function<Result<void>()> open_to_gvisor;
 };
@@ -57,7 +59,8 @@ class ContainerDesign {
   Result<ContainerMake> make_blind(const Error& error);
   /// Whether a fork server is the container's main process, which is to be asked for the kernel.
   bool forks() const { return forks_; }
-  /// The kernel is a program all the same, in another container, and so in later launches like it.
+  /// The kernel is a program all the same, in another container, and so for a while in later
+  /// launches like it.
   void give_up_fork_server();
   /// What can be done in the container once it runs.
   ContainerSite site(const std::string& container_id) const;
@@ -76,6 +79,7 @@ class ContainerDesign {
   bool copies_work_dir() const;
   std::string own_name() const;
   bool may_fork() const;
+  bool is_without_fork_server() const;
   std::string fork_identity() const;
   std::vector<std::string> command() const;
   void make_report();

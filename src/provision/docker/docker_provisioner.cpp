@@ -305,8 +305,8 @@ class DockerProvisioner final : public Provisioner {
   std::shared_ptr<Containers> containers_;
   std::shared_ptr<ContainerEvents> events_;
   const std::shared_ptr<bool> is_blind_ = std::make_shared<bool>(false);
-  const std::shared_ptr<std::set<std::string>> without_fork_server_ =
-      std::make_shared<std::set<std::string>>();
+  const std::shared_ptr<std::map<std::string, TimePoint>> without_fork_server_ =
+      std::make_shared<std::map<std::string, TimePoint>>();
   bool swept_ = false;
 };
 
