@@ -43,11 +43,11 @@ void add_start_options(CLI::App& command, SessionFlags& flags) {
       ->option_text("N");
   command
       .add_option("--checkpoint-before-risky", flags.checkpoint_before_risky,
-                  "And before code in which this checker finds something: standard, strict, ...")
+                  "Take one before code in which this checker finds something: standard, strict, ...")
       ->option_text("PROFILE");
   command
       .add_option("--checkpoint-idle", flags.checkpoint_idle,
-                  "And when nothing has run for so long")
+                  "Take one when nothing has run for so long")
       ->option_text("SECONDS");
   command.add_flag("--recover", flags.recover,
                    "Give a kernel that dies the variables of the last checkpoint");

@@ -57,6 +57,11 @@ class WithoutDocker(Base):
         self.assertIn("--isolation none", problem["detail"])
         self.assertEqual(self.session(gateway, isolation="sandbox")[0], 201)
 
+    def test_a_work_directory_that_holds_the_program_itself_is_warned_of(self):
+        directory = pathlib.Path(os.environ["PERIJOVE_BIN"]).resolve().parent
+        self.assertIn(f"warning: kernels may write to {directory}", self.serve("--work-dir", str(directory)).output)
+        self.assertNotIn("warning: kernels may write", self.serve().output)
+
     def test_an_image_that_is_not_there_is_the_reason(self):
         if why_no_docker():
             self.skipTest(why_no_docker())
