@@ -74,8 +74,12 @@ void read_auto_checkpoint(JsonFields& fields, AutoCheckpointOptions& options) {
   if (members.error()) fields.refuse(kField, members.error()->message);
 }
 
-AutoCheckpoints::AutoCheckpoints(CodeSession& session, AutoCheckpointOptions options)
-    : session_(session), options_(std::move(options)), timer_(session.shard().loop()) {}
+AutoCheckpoints::AutoCheckpoints(CodeSession& session)
+    : session_(session), timer_(session.shard().loop()) {}
+
+const AutoCheckpointOptions& AutoCheckpoints::options() const {
+  return session_.options().auto_checkpoint;
+}
 
 void AutoCheckpoints::take(std::string label, std::function<void(Result<std::string>)> done) {
   timer_.cancel();
@@ -101,7 +105,7 @@ void AutoCheckpoints::taken(const Result<Checkpoint>& checkpoint) {
   for (const Checkpoint& each : store->of_session(session_.id())) {
     if (each.automatic) mine.push_back(each.id);
   }
-  for (std::size_t i = 0; i + options_.keep_last < mine.size(); ++i) {
+  for (std::size_t i = 0; i + options().keep_last < mine.size(); ++i) {
     if (const auto removed = store->remove(mine[i]); !removed) {
       log::warning("checkpoint_not_removed", {{"id", mine[i]}, {"error", removed.error().message}});
     }
@@ -132,12 +136,13 @@ void AutoCheckpoints::recover(const std::set<std::string>& languages,
 
 bool AutoCheckpoints::count_execution() {
   ++executions_;
-  return options_.every > 0 && executions_ >= options_.every;
+  return options().every > 0 && executions_ >= options().every;
 }
 
 void AutoCheckpoints::on_idle() {
-  if (!options_.idle || executions_ == 0) return;
-  timer_.expires_after(*options_.idle);
+  timer_.cancel();
+  if (!options().idle || executions_ == 0) return;
+  timer_.expires_after(*options().idle);
   timer_.async_wait(
       [this, weak = session_.weak_from_this()](const boost::system::error_code& error) {
         const auto session = weak.lock();
@@ -162,16 +167,17 @@ void AutoCheckpoints::stands_at(const Checkpoint& checkpoint) {
 }
 
 json AutoCheckpoints::to_json() const {
+  const AutoCheckpointOptions& given = options();
   const bool wanted =
-      options_.every > 0 || !options_.risky_profile.empty() || options_.idle || options_.recover;
+      given.every > 0 || !given.risky_profile.empty() || given.idle || given.recover;
   if (!wanted) return nullptr;
   return {
-      {"every", options_.every > 0 ? json(options_.every) : json()},
-      {"before_risky", options_.risky_profile.empty() ? json() : json(options_.risky_profile)},
+      {"every", given.every > 0 ? json(given.every) : json()},
+      {"before_risky", given.risky_profile.empty() ? json() : json(given.risky_profile)},
       {"idle_s",
-       options_.idle ? json(std::chrono::duration<double>(*options_.idle).count()) : json()},
-      {"keep_last", options_.keep_last},
-      {"recover", options_.recover},
+       given.idle ? json(std::chrono::duration<double>(*given.idle).count()) : json()},
+      {"keep_last", given.keep_last},
+      {"recover", given.recover},
       {"last", last_ ? json{{"checkpoint_id", last_->id}, {"created", last_->created}} : json()},
       {"executions_since", executions_},
       {"problem", problem_.empty() ? json() : json(problem_)}};

@@ -41,9 +41,9 @@ void read_auto_checkpoint(JsonFields& fields, AutoCheckpointOptions& options);
 /// its session; shard thread only.
 class AutoCheckpoints {
  public:
-  AutoCheckpoints(CodeSession& session, AutoCheckpointOptions options);
+  explicit AutoCheckpoints(CodeSession& session);
 
-  const AutoCheckpointOptions& options() const { return options_; }
+  const AutoCheckpointOptions& options() const;
   /// Where checkpoints are; without it none is taken.
   void keep_in(std::weak_ptr<CheckpointStore> store) { store_ = std::move(store); }
 
@@ -52,14 +52,14 @@ class AutoCheckpoints {
   /// Takes one and hands over its id. Older automatic ones go. Errors: CheckpointStore::take.
   void take(std::string label, std::function<void(Result<std::string>)> done);
   /// Whether there is something to go back to, and that is wanted.
-  bool can_recover() const { return options_.recover && last_; }
+  bool can_recover() const { return options().recover && last_; }
   /// Gives the kernels of these languages the variables of the last checkpoint; files stay as they
   /// are. Errors: CheckpointStore::restore.
   void recover(const std::set<std::string>& languages, std::function<void(Result<Recovery>)> done);
 
   /// An execution has run its blocks: whether a checkpoint is due now, by their number.
   bool count_execution();
-  /// Nothing runs from now on.
+  /// Nothing runs from now on, or the options are others.
   void on_idle();
 
   /// The session is as this checkpoint has it: it was taken or restored just now.
@@ -78,7 +78,6 @@ class AutoCheckpoints {
   void taken(const Result<Checkpoint>& checkpoint);
 
   CodeSession& session_;
-  AutoCheckpointOptions options_;
   std::weak_ptr<CheckpointStore> store_;
   std::optional<Last> last_;
   std::uint64_t executions_ = 0;  // since then

@@ -47,7 +47,7 @@ CodeSession::CodeSession(Shard& shard, KernelRegistry& registry, CodeSessionOpti
       idle_since_(created_at_),
       timer_(shard.loop()),
       python_(shard, helper_interpreter(registry.kernelspecs())),
-      auto_checkpoints_(*this, options_.auto_checkpoint) {}
+      auto_checkpoints_(*this) {}
 
 CodeSession::~CodeSession() {
   for (auto& [language, kernel] : kernels_) {
@@ -497,6 +497,11 @@ void CodeSession::set_limits(std::optional<Duration> idle_timeout,
   options_.idle_timeout = idle_timeout;
   options_.lifetime_max = lifetime_max;
   set_timer();
+}
+
+void CodeSession::set_auto_checkpoint(AutoCheckpointOptions options) {
+  options_.auto_checkpoint = std::move(options);
+  if (!busy()) auto_checkpoints_.on_idle();
 }
 
 void CodeSession::set_timer() {

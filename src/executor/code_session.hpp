@@ -195,8 +195,9 @@ class CodeSession : public std::enable_shared_from_this<CodeSession> {
   /// Ends every kernel at once; those of the next generation start when they are needed.
   void end_kernels(std::function<void()> done);
 
-  /// Changes what may change later.
+  // Changes what may change later.
   void set_limits(std::optional<Duration> idle_timeout, std::optional<Duration> lifetime_max);
+  void set_auto_checkpoint(AutoCheckpointOptions options);
 
  private:
   friend class CodeExecution;

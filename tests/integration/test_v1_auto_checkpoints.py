@@ -109,6 +109,17 @@ class Taking(WithSessions):
         self.run_well("x = 1")
         self.assertEqual(self.shown()["executions_since"], 1)
 
+    def test_it_can_be_told_otherwise_later(self):
+        self.session = self.make(kernel=self.KERNEL)
+        self.run_well("x = 1")
+        status, _, session = self.ask("PATCH", f"sessions/{self.session}", {"auto_checkpoint": {"every": 1}})
+        self.assertEqual((status, session["auto_checkpoint"]["every"]), (200, 1))
+        self.assertTrue(self.state("x = 2")[1])
+        self.refused(400, "validation_failed", "PATCH", f"sessions/{self.session}", {"auto_checkpoint": {"every": 0}})
+        session = self.ask("PATCH", f"sessions/{self.session}", {"auto_checkpoint": None})[2]
+        self.assertIsNone(session["auto_checkpoint"])
+        self.assertIsNone(self.state("x = 3")[1])
+
     def test_events_tell_it(self):
         self.begin(every=1)
         result = self.run_code("x = 1", checkpoint=True)

@@ -106,16 +106,19 @@ void change(const std::shared_ptr<CodeSession>& session, const CallPtr& call) {
   const auto body = body_object(call);
   if (!body) return;
   JsonFields fields(*body, "session");
-  fields.refuse_unknown({"idle_timeout_s", "max_lifetime_s"});
+  fields.refuse_unknown({"idle_timeout_s", "max_lifetime_s", "auto_checkpoint"});
   auto idle = session->options().idle_timeout;
   auto lifetime = session->options().lifetime_max;
   read_seconds(fields, "idle_timeout_s", idle);
   read_seconds(fields, "max_lifetime_s", lifetime);
+  AutoCheckpointOptions checkpoints;  // as a whole: what is left out is off
+  read_auto_checkpoint(fields, checkpoints);
   if (fields.error()) {
     problem(call, *fields.error(), "validation_failed");
     return;
   }
   session->set_limits(idle, lifetime);
+  if (fields.find("auto_checkpoint") != nullptr) session->set_auto_checkpoint(checkpoints);
   call->json(200, session->to_json());
 }
 
