@@ -246,6 +246,13 @@ class Recovering(WithSessions):
         self.assertIsNone(self.run_code("exit()")["state"]["recovered"])
 
 
+class WithoutRestarts(WithSessions):
+    arguments = ("--auto-restart", "never")
+
+    test_variables_come_back = Recovering.test_variables_come_back_after_the_death_of_a_kernel_and_files_stay
+    test_code_that_runs_again = Recovering.test_code_that_runs_again_finds_its_variables
+
+
 class OnIpykernel(WithSessions):
     KERNEL = "python3"
 
