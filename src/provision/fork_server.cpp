@@ -95,7 +95,7 @@ Result<void> ForkServer::spawn(SpawnRequest command) {
         log::info("fork_server_says", {{"text", std::string(trim(text))}});
       },
       [weak](const ProcessExit& exit) {
-        if (const auto self = weak.lock()) self->fail("it " + describe(exit));
+        if (const auto self = weak.lock()) self->process_ended(exit);
       });
   if (!process) return process.error();
   process_ = *std::move(process);
@@ -136,6 +136,12 @@ void ForkServer::was_closed() {
   constexpr std::chrono::seconds kEndMax{1};
   ready_ = false;
   expect_within(kEndMax, "it closed its socket and did not end");
+}
+
+// What it said last counts, though its end may be seen first.
+void ForkServer::process_ended(const ProcessExit& exit) {
+  if (socket_ && socket_->is_open()) socket_->read_packets();
+  fail("it " + describe(exit));
 }
 
 void ForkServer::receive(const json& packet) {

@@ -81,6 +81,7 @@ class ForkServer : public std::enable_shared_from_this<ForkServer> {
   explicit ForkServer(Shard& shard);
   Result<void> spawn(SpawnRequest command);
   void was_closed();
+  void process_ended(const ProcessExit& exit);
   void receive(const nlohmann::json& packet);
   void became_ready(const nlohmann::json& packet);
   void fail(const std::string& why);

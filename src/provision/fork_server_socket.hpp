@@ -28,6 +28,8 @@ class ForkServerSocket : public std::enable_shared_from_this<ForkServerSocket> {
   /// Takes over a connected socket of type SOCK_SEQPACKET.
   static std::shared_ptr<ForkServerSocket> open(Shard& shard, FileDescriptor socket, Events events);
 
+  /// Hands over what has come, sooner than the loop would: for a server that is known to have ended.
+  void read_packets();
   bool is_open() const { return socket_.is_open(); }
   void close();
 
@@ -37,7 +39,6 @@ class ForkServerSocket : public std::enable_shared_from_this<ForkServerSocket> {
  private:
   ForkServerSocket(Shard& shard, Events events);
   void wait();
-  void read_packets();
 
   Shard& shard_;
   boost::asio::posix::stream_descriptor socket_;
