@@ -1,6 +1,7 @@
 """A kernel's life as its clients see it: death, restart, interrupt, shutdown, culling, its place."""
 
 import concurrent.futures
+import importlib.util
 import json
 import os
 import pathlib
@@ -310,6 +311,29 @@ class Shutdown(WithGateway):
         self.gateway.delete(kernel)
         wait_until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in grandchildren),
                    "they have been reaped")
+
+    @isolated.only_without("each has a /tmp of its own, which ends with it")
+    @unittest.skipUnless(importlib.util.find_spec("debugpy"), "there is no debugpy (Debian: python3-debugpy)")
+    def test_the_files_of_a_debugged_kernel_that_is_killed_go_with_it(self):
+        kernel = self.start("perijove-python")
+        channels = self.open(kernel)
+
+        def debug(command, **arguments):
+            msg_id = channels.send("control", header("debug_request"), {
+                "type": "request", "seq": 1, "command": command, "arguments": arguments})
+            answer = channels.wait_for(lambda message: message["msg_type"] == "debug_reply"
+                                       and message["parent_header"]["msg_id"] == msg_id)["content"]
+            self.assertTrue(answer["success"], answer)
+            return answer.get("body", {})
+
+        debug("initialize", clientID="test", adapterID="", pathFormat="path", linesStartAt1=True,
+              columnsStartAt1=True)
+        debug("attach")
+        cell = pathlib.Path(debug("dumpCell", code="1 + 1")["sourcePath"])
+        self.assertEqual(cell.read_text(), "1 + 1")
+        os.kill(self.gateway.kernel_pid(kernel), signal.SIGKILL)
+        self.gateway.delete(kernel)
+        self.assertFalse(cell.parent.exists())
 
     def test_a_kernel_that_a_client_shuts_down_is_gone_and_not_started_again(self):
         for name in ("perijove-echo", "python3"):

@@ -83,12 +83,17 @@ class Kernel:
             ip=self.directory + "/k",
             connection_file=self.directory + "/connection.json",
         )
-        self.manager.start_kernel(
-            env={**os.environ, "JPY_PARENT_PID": str(os.getpid()), **environ}, cwd=cwd
-        )
-        self.client = self.manager.client()
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=DEADLINE)
+        self.client = None
+        try:
+            self.manager.start_kernel(
+                env={**os.environ, "JPY_PARENT_PID": str(os.getpid()), **environ}, cwd=cwd
+            )
+            self.client = self.manager.client()
+            self.client.start_channels()
+            self.client.wait_for_ready(timeout=DEADLINE)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def pid(self):
@@ -97,8 +102,10 @@ class Kernel:
     def close(self):
         # Whatever a failed test has left running.
         started = self.descendants() if self.manager.is_alive() else []
-        self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
+        if self.client is not None:
+            self.client.stop_channels()
+        if self.manager.has_kernel:
+            self.manager.shutdown_kernel(now=True)
         self.manager.cleanup_resources()
         for pid in started:
             end_process(pid)

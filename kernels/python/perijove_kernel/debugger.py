@@ -22,6 +22,7 @@ import threading
 import _perijove_kernel as core
 
 from perijove_kernel.json_text import encode
+from perijove_kernel.process_mark import MARK
 
 CONTROL_THREAD = "perijove-control"
 SECONDS = 30  # for an answer of debugpy
@@ -44,6 +45,14 @@ def is_available(shell):
 @functools.lru_cache(maxsize=None)  # a fork server has looked for all that are forked from it
 def _has_debugpy():
     return importlib.util.find_spec("debugpy") is not None
+
+
+def place_of_files(connection_file):
+    """Where the files of cells go. A gateway removes the directory of the connection file when the
+    kernel ends, also when it is killed; others keep all of theirs in one."""
+    if MARK in os.environ:
+        return os.path.dirname(connection_file)
+    return tempfile.gettempdir()
 
 
 def hide_from_debugger(thread):
@@ -201,7 +210,7 @@ def is_shown(name):
 class Debugger:
     """Threads: the one that answers control, but for before_cell()."""
 
-    def __init__(self, shell, publisher):
+    def __init__(self, shell, publisher, connection_file):
         self._shell = shell
         self._publisher = publisher
         self._header = "{}"
@@ -209,7 +218,7 @@ class Debugger:
         self._connection = None
         self._initialized = threading.Event()  # debugpy's event
         self._directory = os.path.join(
-            tempfile.gettempdir(), "perijove-python-" + secrets.token_hex(8)
+            place_of_files(connection_file), "perijove-python-" + secrets.token_hex(8)
         )
         self._breakpoints = {}
         self._stopped = set()

@@ -208,7 +208,9 @@ class Kernel:
                         "message": "there is no debugpy for this Python, or no IPython",
                     }
                 )
-            self._debugger = debugger.Debugger(self.shell, self._publisher)
+            self._debugger = debugger.Debugger(
+                self.shell, self._publisher, self.connection_file
+            )
         return encode(self._debugger.answer(header, request))
 
     def is_debugged(self):
