@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import struct
@@ -43,6 +44,14 @@ def process_runs(pid):
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
+
+
+def children(pid):
+    """Processes that one has started and not yet waited for."""
+    found = set()
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        found.update(int(child) for child in (task / "children").read_text().split())
+    return found
 
 
 def descriptors(pid):
@@ -213,6 +222,7 @@ class Gateway(Server):
     killed = False
 
     def __init__(self, *, arguments=(), environ=None, **more):
+        self.left = []  # processes that it left when it was killed
         if "--isolation" not in arguments:
             arguments = [*isolated.argument_list(), *arguments]
             environ = {**isolated.environ(), **(environ or {})}
@@ -254,12 +264,21 @@ class Gateway(Server):
         return self._process.stop()
 
     def kill(self):
-        """Takes it away without a chance to clean up."""
+        """Takes it away without a chance to clean up. What it leaves behind ends with stop(), at the
+        latest."""
         self.killed = True
+        for child in children(self.pid):
+            with contextlib.suppress(ProcessLookupError):
+                self.left.append(os.pidfd_open(child))
         self.signal(signal.SIGKILL)
         self.exit_code()
 
     def stop(self):
+        for process in self.left:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+            select.select([process], [], [], PATIENCE)
+            os.close(process)
         with contextlib.suppress(RuntimeError) if self.killed else contextlib.nullcontext():
             super().stop()
 

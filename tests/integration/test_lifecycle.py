@@ -11,7 +11,7 @@ import unittest
 import websocket
 
 import isolated
-from gateway import (PATIENCE, WithGateway, header, is_kernel_state, kernel_states, process_runs, reply,
+from gateway import (PATIENCE, WithGateway, children, header, is_kernel_state, kernel_states, process_runs, reply,
                      result, stdout, wait_until)
 
 
@@ -195,8 +195,7 @@ class Restart(WithGateway):
         answers = parallel([lambda: self.gateway.restart(kernel)] * 8)
         self.assertEqual([(status, model["id"]) for status, model in answers], [(200, kernel)] * 8)
         self.assertEqual(int(result(self.gateway.run(kernel, "pid"))), self.gateway.kernel_pid(kernel))
-        children = pathlib.Path(f"/proc/{self.gateway.pid}/task/{self.gateway.pid}/children")
-        wait_until(lambda: [int(pid) for pid in children.read_text().split() if process_runs(pid)]
+        wait_until(lambda: [pid for pid in children(self.gateway.pid) if process_runs(pid)]
                    == [self.gateway.kernel_pid(kernel)], "one process is left")
 
 
