@@ -26,7 +26,8 @@ using nlohmann::json;
 constexpr std::string_view kProgramPrefix = "perijove-kernel-";
 constexpr const char* kCommandKernel = "perijove-kernel-command";
 constexpr const char* kLanguageFile = "language.json";
-constexpr std::size_t kFileBytesMax = std::size_t{1} << 20;
+constexpr const char* kPythonModule = "perijove_kernel.py";  // run by somebody else's Python
+constexpr std::size_t kFileBytesMax = std::size_t{64} << 20;
 
 std::vector<fs::path> sorted_entries(const fs::path& directory) {
   std::vector<fs::path> entries;
@@ -78,13 +79,20 @@ std::string find_kernel_program(const fs::path& named) {
   return named.is_absolute() && is_executable(named) ? named.string() : std::string();
 }
 
-bool is_ours(const json& kernel_json) {
+/// The file name of a word of the kernelspec's command; empty: there is no such word.
+std::string argument_name(const json& kernel_json, std::size_t index) {
   const auto argv = kernel_json.find("argv");
-  if (argv == kernel_json.end() || !argv->is_array() || argv->empty() || !argv->at(0).is_string()) {
-    return false;
-  }
-  const fs::path program = argv->at(0).get<std::string>();
-  return program.filename().string().starts_with(kProgramPrefix);
+  if (argv == kernel_json.end() || !argv->is_array() || argv->size() <= index) return {};
+  const json& word = argv->at(index);
+  return word.is_string() ? fs::path(word.get<std::string>()).filename().string() : std::string();
+}
+
+bool is_python_module(const json& kernel_json) {
+  return argument_name(kernel_json, 1) == kPythonModule;
+}
+
+bool is_ours(const json& kernel_json) {
+  return argument_name(kernel_json, 0).starts_with(kProgramPrefix) || is_python_module(kernel_json);
 }
 
 /// A kernelspec of share/jupyter/kernels; nullopt when it is not one of ours.
@@ -98,6 +106,10 @@ std::optional<OwnKernel> read_own(const fs::path& directory) {
   OwnKernel made;
   made.name = directory.filename().string();
   made.for_tests = spec->value("/metadata/perijove/for_tests"_json_pointer, false);
+  if (is_python_module(*spec)) {  // which is one of the files
+    made.files = *std::move(files);
+    return made;
+  }
   const std::string named = (*spec)["argv"][0];
   const std::string program = find_kernel_program(named);
   if (program.empty()) {

@@ -247,6 +247,12 @@ Result<int> start_session(const GatewayClient& client, const SessionFlags& flags
   add("work_dir", flags.work_dir);
   add("isolation", flags.isolation);
   add("network", flags.network);
+  add("virtual_env", flags.virtual_env);
+  if (!flags.image.empty()) {
+    json& docker = body["docker"];
+    if (!docker.is_object()) docker = json::object();
+    docker["image"] = flags.image;
+  }
   if (!flags.reuse) add("key", flags.key);
   const auto env = read_env_flags(flags.env);
   if (!env) return env.error();

@@ -21,6 +21,8 @@ struct SessionFlags : GatewayFlags {
   std::string work_dir;
   std::string isolation;
   std::string network;
+  std::string image;
+  std::string virtual_env;
   std::string pool;
   std::string config;
   std::string idle_timeout;

@@ -63,6 +63,14 @@ void add_start_options(CLI::App& command, SessionFlags& flags) {
       .add_option("--network", flags.network,
                   "What its kernels reach: none, host, a network of Docker [by its isolation]")
       ->option_text("NAME");
+  command
+      .add_option("--image", flags.image,
+                  "Of its containers, with isolation docker [the kernelspec's, the gateway's]")
+      ->option_text("NAME");
+  command
+      .add_option("--virtual-env", flags.virtual_env,
+                  "A Python environment, as its kernels see it, whose programs come first")
+      ->option_text("DIR");
   add_env(command, flags, "A variable for its kernels; may be repeated");
   add_timeout(command, flags,
               "Seconds that each block may take by default; 0: no limit [the gateway's]");

@@ -12,9 +12,11 @@ bool same_launch(const LaunchRequest& one, const LaunchRequest& other) {
   Environment env = one.env;
   if (const auto id = other.env.find("KERNEL_ID"); id != other.env.end())
     env["KERNEL_ID"] = id->second;
-  return env == other.env && one.spec == other.spec && one.work_dir == other.work_dir &&
-         one.limits == other.limits && one.isolation == other.isolation &&
-         one.transport == other.transport && !one.branch && !other.branch;
+  return env == other.env && one.spec == other.spec &&
+         one.is_clients_spec == other.is_clients_spec && one.work_dir == other.work_dir &&
+         one.virtual_env == other.virtual_env && one.limits == other.limits &&
+         one.isolation == other.isolation && one.transport == other.transport && !one.branch &&
+         !other.branch;
 }
 
 }  // namespace

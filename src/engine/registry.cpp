@@ -91,6 +91,7 @@ Result<KernelRegistry::Plan> KernelRegistry::plan(const StartKernel& request) co
   launch.kernel_id = request.id.value_or(KernelId(make_uuid()));
   if (request.spec) {
     launch.spec = *request.spec;
+    launch.is_clients_spec = true;
   } else {
     const auto catalogue = kernelspecs_.blocking_refresh();
     const auto found = catalogue->find(name);
@@ -118,6 +119,11 @@ Result<KernelRegistry::Plan> KernelRegistry::plan(const StartKernel& request) co
                                               .parent_pid = std::to_string(::getpid())});
   launch.env = std::move(environment.variables);
   for (const auto& [variable, value] : request.session_env) launch.env[variable] = value;
+  if (!request.virtual_env.empty()) {
+    launch.virtual_env = request.virtual_env;
+    launch.env["VIRTUAL_ENV"] = request.virtual_env;
+    prepend_directory(launch.env, "PATH", request.virtual_env + "/bin");
+  }
   for (const std::string& ignored : environment.ignored) {
     log::warning("client_env_ignored", {{"name", ignored}});
   }

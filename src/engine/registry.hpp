@@ -41,6 +41,8 @@ struct StartKernel {
   std::string work_dir;  ///< Absolute and there, of the gateway's own choice; empty: by `path`.
   ProcessLimits limits = {};  ///< Of its process.
   IsolationRequest isolation = {};
+  /// A Python environment whose programs come first, as the kernel sees it; absolute.
+  std::string virtual_env = {};
   /// Instead of the kernelspec's own, when its command begins with a Python; empty: that one.
   std::string interpreter = {};
   /// See LaunchRequest; for its first start. Whoever gives it has seen that the kernel can do it.

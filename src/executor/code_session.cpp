@@ -327,6 +327,7 @@ Result<LanguageKernel*> CodeSession::start_kernel(const std::string& language,
   for (const auto& [variable, value] : prepared_.env) start.session_env[variable] = value;
   start.limits = options_.policies.limits;
   start.isolation = options_.isolation;
+  start.virtual_env = options_.setup.virtual_env;
   if (language == "python") start.interpreter = prepared_.interpreter;
   start.session_name = options_.key;
   start.work_dir = options_.work_dir;

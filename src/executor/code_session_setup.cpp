@@ -1,5 +1,6 @@
 // How a session is made, and made ready before its first kernel starts.
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -7,6 +8,8 @@
 #include "executor/package_installation.hpp"
 #include "protocol/code_blocks.hpp"
 #include "protocol/json.hpp"
+#include "provision/sandbox/mount_policy.hpp"
+#include "provision/virtual_env.hpp"
 
 namespace perijove {
 namespace {
@@ -19,18 +22,39 @@ constexpr std::chrono::minutes kPrepareTimeMax{12};
 // What of a session would run beside its kernels, with the gateway's own rights.
 Result<void> check_inside(const CodeSessionOptions& options, const std::string& isolation) {
   if (isolation == "none") return {};
-  const auto refuse = [&](const std::string& what, const std::string& instead) {
-    return Error{Code::invalid_argument, what + " would run outside of isolation '" + isolation +
-                                             "', on the gateway's own machine: " + instead};
-  };
-  const SessionSetupOptions& setup = options.setup;
-  if (!setup.virtual_env.empty()) {
-    return refuse("'virtual_env'", "use a kernelspec or an image that has the environment");
-  }
-  if (options.policies.restricted) {
-    return refuse("mode 'restricted'", "a kernel in isolation needs no such mode");
+  if (!options.policies.restricted) return {};
+  return Error{Code::invalid_argument,
+               "mode 'restricted' would run outside of isolation '" + isolation +
+                   "', on the gateway's own machine: a kernel in isolation needs no such mode"};
+}
+
+// A sandbox shows a virtual environment, and the Python that it was made with, as it does any
+// directory that a session names: when the gateway lends it.
+Result<void> lend_virtual_env(const std::string& directory, const std::string& work_dir,
+                              std::vector<Mount>& mounts) {
+  const auto environment = blocking_read_virtual_env(directory);
+  if (!environment) return Error{Code::invalid_argument, environment.error().message};
+  for (const std::string& path : {environment->directory, environment->base}) {
+    // What is the system's or the session's own is there in any case.
+    const bool is_there = path == "/" || is_within(path, "/usr") || is_within(path, work_dir);
+    if (path.empty() || is_there) continue;
+    const Mount mount{.source = path, .target = path, .read_only = true};
+    if (std::find(mounts.begin(), mounts.end(), mount) == mounts.end()) mounts.push_back(mount);
   }
   return {};
+}
+
+// The word after `-m`, in the command of a kernel that is a module of Python's.
+std::string module_of(const std::vector<std::string>& command) {
+  const auto flag = std::find(command.begin(), command.end(), "-m");
+  return flag == command.end() || flag + 1 == command.end() ? std::string() : *(flag + 1);
+}
+
+// What the session's virtual environment must be to run its kernel.
+void describe_kernel(const Kernelspec& spec, SessionSetupOptions& setup) {
+  if (canonical_language(spec.language) != "python") return;
+  setup.has_own_python = !begins_with_python(spec);
+  setup.kernel_module = module_of(spec.argv);
 }
 
 }  // namespace
@@ -57,9 +81,19 @@ Result<std::shared_ptr<CodeSession>> CodeSession::create(Shard& shard, KernelReg
   }
   if (const auto inside = check_inside(options, isolation.kind); !inside) return inside.error();
   options.setup.isolated = isolation.kind != "none";
+  options.setup.is_elsewhere = options.setup.isolated && isolation.kind != "sandbox";
+  describe_kernel(spec, options.setup);
   auto directory = WorkDir::open(options.work_dir);
   if (!directory) return directory.error();
   options.work_dir = directory->path();
+  const std::string& environment = options.setup.virtual_env;
+  if (!environment.empty() && isolation.kind == "sandbox") {
+    const auto lent = lend_virtual_env(environment, options.work_dir, isolation.mounts);
+    if (!lent) return lent.error();
+    if (const auto allowed = registry.provisioners().choose(isolation, spec); !allowed) {
+      return Error{allowed.error().code, "virtual_env: " + allowed.error().message};
+    }
+  }
   for (const auto& [path, contents] : options.files) {
     const auto written = directory->write(path, contents);
     if (!written) return Error{written.error().code, "files: " + written.error().message};

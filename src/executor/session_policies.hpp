@@ -48,9 +48,15 @@ struct SessionSetupOptions {
   std::string functions = "[]";           ///< JSON text, as kFunctionsScript takes it.
   std::string module = "functions";       ///< Of those functions: `MODULE.py` in the directory.
   std::vector<std::string> requirements;  ///< What pip installs, for this session alone.
-  std::string virtual_env;                ///< Absolute path of a Python environment; empty: none.
+  std::string virtual_env;  ///< Absolute path of a Python environment, as the kernel sees it.
   /// Kernels of the session are isolated: nothing that its client brings runs beside them.
   bool isolated = false;
+  /// They see other files than those of this machine under the same paths.
+  bool is_elsewhere = false;
+  /// The session's kernel is a program with a Python of its own.
+  bool has_own_python = false;
+  /// What a Python must have that is to run the session's kernel; empty: nothing.
+  std::string kernel_module = "ipykernel_launcher";
 
   bool has_functions() const { return functions != "[]"; }
   bool needed() const { return has_functions() || !requirements.empty() || !virtual_env.empty(); }

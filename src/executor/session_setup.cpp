@@ -9,7 +9,9 @@
 #include "base/text.hpp"
 #include "code/python_scripts.hpp"
 #include "code/requirement.hpp"
+#include "io/blocking_work.hpp"
 #include "protocol/json.hpp"
+#include "provision/virtual_env.hpp"
 
 namespace perijove {
 namespace {
@@ -20,11 +22,6 @@ constexpr std::chrono::minutes kInstallTimeMax{10};
 constexpr std::chrono::minutes kTestTimeMax{1};
 // Packages of a session without a virtual environment: beside its work, not in the system's Python.
 constexpr const char* kPackagesDirectory = ".perijove/packages";
-
-void prepend_path(Environment& env, const std::string& name, const std::string& directory) {
-  std::string& path = env[name];
-  path = path.empty() ? directory : directory + ":" + path;
-}
 
 std::string all_output(const ProcessOutput& run) {
   return std::string(trim(run.output + run.error_output));
@@ -54,31 +51,46 @@ std::string SessionSetup::python() const {
 }
 
 void SessionSetup::look_at_virtual_env() {
-  if (options_.virtual_env.empty()) {
+  if (options_.virtual_env.empty() || options_.is_elsewhere) {
     make_module();
     return;
   }
-  if (access(python().c_str(), X_OK) != 0) {
-    fail(Code::not_found, "virtual_env '" + options_.virtual_env +
-                              "' is no Python environment: it has no bin/python that can be run; "
-                              "`python3 -m venv DIRECTORY` makes one");
-    return;
+  env_["VIRTUAL_ENV"] = options_.virtual_env;
+  prepend_directory(env_, "PATH", options_.virtual_env + "/bin");
+  running_ = do_blocking<Result<bool>>(
+      shard_,
+      [directory = options_.virtual_env,
+       module = options_.kernel_module](const std::atomic<bool>&) -> Result<bool> {
+        const auto environment = blocking_read_virtual_env(directory);
+        if (!environment) return environment.error();
+        return module.empty() || blocking_has_module(*environment, module);
+      },
+      [this](const Result<bool>& runs_kernel) {
+        const auto self = shared_from_this();
+        if (runs_kernel) {
+          take_virtual_env(*runs_kernel);
+        } else {
+          fail(runs_kernel.error().code, runs_kernel.error().message);
+        }
+      });
+}
+
+void SessionSetup::take_virtual_env(bool runs_kernel) {
+  const std::string other_python =
+      ": Python blocks run with the kernelspec's Python, shell blocks and packages use the "
+      "environment; ";
+  const std::string remedy = "kernel 'perijove-python-any' runs in it as it is";
+  const std::string what = "virtual_env '" + options_.virtual_env + "'";
+  if (options_.has_own_python) {
+    prepared_.warnings.push_back(what + " does not run the kernel, which has a Python of its own" +
+                                 other_python + remedy);
+  } else if (!runs_kernel) {
+    prepared_.warnings.push_back(what + " has no ipykernel" + other_python +
+                                 "`bin/pip install ipykernel` in it changes that, and " + remedy);
+  } else {
+    prepared_.interpreter = python();
   }
-  prepared_.env["PATH"] = env_["PATH"];
-  prepend_path(prepared_.env, "PATH", options_.virtual_env + "/bin");
-  prepared_.env["VIRTUAL_ENV"] = options_.virtual_env;
-  for (const auto& [name, value] : prepared_.env) env_[name] = value;
-  run({python(), "-c", "import ipykernel"}, kTestTimeMax, [this](const ProcessOutput& imported) {
-    if (imported.exit.code == 0) {
-      prepared_.interpreter = python();
-    } else {
-      prepared_.warnings.push_back(
-          "virtual_env '" + options_.virtual_env +
-          "' has no ipykernel: Python blocks run with the kernelspec's Python, shell blocks and "
-          "packages use the environment; `bin/pip install ipykernel` in it changes that");
-    }
-    make_module();
-  });
+  make_module();
 }
 
 void SessionSetup::make_module() {
@@ -155,7 +167,7 @@ void SessionSetup::install() {
     const std::string target = directory_.path() + "/" + kPackagesDirectory;
     argv.insert(argv.end(), {"--target", target});
     prepared_.env["PYTHONPATH"] = env_["PYTHONPATH"];
-    prepend_path(prepared_.env, "PYTHONPATH", target);
+    prepend_directory(prepared_.env, "PYTHONPATH", target);
   }
   argv.emplace_back("--");
   argv.insert(argv.end(), texts.begin(), texts.end());

@@ -14,7 +14,7 @@ namespace perijove {
 
 /// What kernels of a session have besides, once it is made ready.
 struct PreparedSession {
-  Environment env;          ///< Over that of the session: PATH, VIRTUAL_ENV, PYTHONPATH.
+  Environment env;          ///< Over that of the session: PYTHONPATH.
   std::string interpreter;  ///< Of Python kernels, in place of the kernelspec's; empty: that one.
   std::vector<std::string> warnings;
   std::vector<std::string> function_names;
@@ -43,6 +43,7 @@ class SessionSetup : public std::enable_shared_from_this<SessionSetup> {
 
  private:
   void look_at_virtual_env();
+  void take_virtual_env(bool runs_kernel);
   void make_module();
   void take_module(const nlohmann::json& answer);
   void install();

@@ -222,6 +222,12 @@ std::vector<std::string> kernelspec_command(const Kernelspec& spec, std::string_
   return command;
 }
 
+bool names_resource_dir(const std::vector<std::string>& command) {
+  return std::any_of(command.begin(), command.end(), [](const std::string& word) {
+    return word.find("{resource_dir}") != word.npos;
+  });
+}
+
 bool begins_with_python(const Kernelspec& spec) {
   if (spec.argv.empty()) return false;
   const std::string_view program = spec.argv.front();

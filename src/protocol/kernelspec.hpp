@@ -53,6 +53,9 @@ std::string kernelspec_model(const Kernelspec& spec, const std::vector<std::stri
 /// `/opt/venv/share/jupyter/kernels/NAME`; empty for any other place.
 std::string environment_prefix(std::string_view resource_dir);
 
+/// Whether a command line names files of its kernelspec ({resource_dir}).
+bool names_resource_dir(const std::vector<std::string>& command);
+
 /// jupyter_client replaces an argv[0] of `python`, `python3` or `python3.N` by its own interpreter.
 /// A gateway has none: it takes the one of the environment that the kernelspec is installed in.
 /// Returns its path, `PREFIX/bin/python3`, for the loader to check; empty when the rule does not

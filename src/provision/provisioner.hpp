@@ -33,7 +33,12 @@ using Branch = std::function<void(const BranchRequest&, std::function<void(Resul
 struct LaunchRequest {
   KernelId kernel_id;
   Kernelspec spec;
+  /// A client has brought `spec` along: that it names files of this machine gives it none of them.
+  bool is_clients_spec = false;
   Environment env;       ///< Exactly what the kernel gets.
+  /// The Python environment that its caller named, where the kernel sees it; `env` begins with it,
+  /// and `spec.interpreter` may be of it. Whoever can write there decides what is run.
+  std::string virtual_env = {};
   std::string work_dir;  ///< Absolute; must exist.
   ProcessLimits limits = {};
   IsolationRequest isolation = {};

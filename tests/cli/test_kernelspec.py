@@ -56,7 +56,10 @@ class KernelspecInstall(WithHome, CliTestCase):
             with self.subTest(name):
                 self.assertEqual(rows[name]["path"], str(self.kernels / name))
                 program = self.spec(name)["argv"][0]
-                self.assertTrue(os.path.isabs(program) and os.access(program, os.X_OK), program)
+                if program == "python3":  # anybody's, which finds the kernel beside its kernelspec
+                    self.assertTrue((self.kernels / name / "_perijove_kernel.abi3.so").exists())
+                else:
+                    self.assertTrue(os.path.isabs(program) and os.access(program, os.X_OK), program)
                 self.assertTrue((self.kernels / name / "logo-64x64.png").exists())
         for name, row in rows.items():
             if row["status"] != "installed":

@@ -104,4 +104,5 @@ def _built():
 
 def _programs():
     """The directories of the build that kernels are in."""
-    return {str(pathlib.Path(json.loads(place.read_text())["argv"][0]).parent) for place in _built()}
+    programs = [pathlib.Path(json.loads(place.read_text())["argv"][0]) for place in _built()]
+    return {str(program.parent) for program in programs if program.is_absolute()}

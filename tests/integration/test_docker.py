@@ -295,6 +295,35 @@ class OurKernels(Base):
             self.assertNotIn("--zygote", self.output(path, self.PARENT))
 
 
+@unittest.skipIf(os.environ.get("PERIJOVE_SANITIZED"), "no Python could load what a sanitizer is in")
+@unittest.skipIf(why_no_docker(), why_no_docker())
+class BareImage(Base):
+    """CPython, and nothing installed in it: the kernel comes along, in its kernelspec's directory."""
+
+    OPTIONS = {"tmpfs": {"/usr/lib/python3/dist-packages": "size=1m"}}  # where the image has its packages
+
+    @classmethod
+    def setUpClass(cls):
+        cls.gateway = Gateway(arguments=["--isolation", "docker"],
+                              environ={"DOCKER_HOST": os.environ["DOCKER_HOST"]})
+        cls.addClassCleanup(cls.gateway.stop)
+
+    def test_has_a_kernel(self):
+        self.assertIn("No module named ipykernel", self.refusal(self.OPTIONS))
+        path = self.make(self.OPTIONS, kernel="perijove-python-any")
+        self.assertEqual(self.output(path, "x = 41"), "")
+        self.assertEqual(self.output(path, "print(x + 1)"), "42")
+        self.assertEqual(self.execute(path, "import IPython")["error"]["type"], "ModuleNotFoundError")
+        result = self.execute(path, "open('/run/perijove-kernelspec/x', 'w')")
+        self.assertIn("Read-only", result["error"]["message"])
+        self.assertLess(self.gateway.ask("POST", path + "/restart", {})[0], 300)
+        self.assertEqual(self.output(path, "print('x' in globals())"), "False")
+
+    def test_ipython_is_used_where_it_is(self):
+        path = self.make(kernel="perijove-python-any")
+        self.assertEqual(self.output(path, "%env COLOUR=blue\n!echo $COLOUR").splitlines()[-1], "blue")
+
+
 class NoDaemon(Base):
     @classmethod
     def setUpClass(cls):

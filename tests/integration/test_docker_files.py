@@ -2,6 +2,7 @@
 container itself, and the daemon is its host's, or when the daemon is on another machine."""
 
 import json
+import os
 import pathlib
 import tempfile
 import unittest
@@ -22,6 +23,7 @@ class Files:
     """The tests, for classes that know a daemon which sees other files."""
 
     daemon_options = ()
+    session_options = {"network": "bridge"}
 
     @classmethod
     def setUpClass(cls):
@@ -39,12 +41,12 @@ class Files:
     def prepare(cls, directory):
         """Of the daemon."""
 
-    def create(self, **options):
+    def create(self, kernel="python3", **options):
         return self.gateway.ask("POST", "/v1/sessions", {
-            "kernel": "python3", "docker": {"image": IMAGE, "network": "bridge", **options}})
+            "kernel": kernel, "docker": {"image": IMAGE, **self.session_options, **options}})
 
-    def make(self, **options):
-        status, _, session = self.create(**options)
+    def make(self, kernel="python3", **options):
+        status, _, session = self.create(kernel, **options)
         self.assertEqual(status, 201, session)
         path = f"/v1/sessions/{session['session_id']}"
         self.addCleanup(self.gateway.ask, "DELETE", path)
@@ -55,6 +57,12 @@ class Files:
             "blocks": [{"language": language, "code": code} for language, code in blocks]})[2]
         self.assertEqual(result.get("status"), "ok", result)
         return result
+
+    @unittest.skipIf(os.environ.get("PERIJOVE_SANITIZED"), "no Python could load what a sanitizer is in")
+    def test_a_kernel_that_is_in_its_kernelspec_comes_along(self):
+        path, _ = self.make(kernel="perijove-python-any")
+        result = self.blocks(path, ("python", "import os; print(os.listdir('/run/perijove-kernelspec'))"))
+        self.assertIn("_perijove_kernel.abi3.so", result["stdout"])
 
     def test_files_go_there_and_come_back(self):
         path, directory = self.make()
@@ -156,16 +164,14 @@ class Remote(Files, unittest.TestCase):
 class Asked(Files, unittest.TestCase):
     """Files are copied because a session wants it so; the daemon sees them, but nobody may know."""
 
+    session_options = {"files": "archive"}
+
     @classmethod
     def setUpClass(cls):
         cls.daemon = cls.enterClassContext(Daemon("--bridge"))
         cls.daemon.make_image("kernels", IMAGE)
         cls.gateway = cls.enterClassContext(Gateway(
             arguments=["--isolation", "docker"], environ={"DOCKER_HOST": cls.daemon.host}))
-
-    def create(self, **options):
-        return self.gateway.ask("POST", "/v1/sessions", {
-            "kernel": "python3", "docker": {"image": IMAGE, "files": "archive", **options}})
 
     # Its channels are unix sockets, for those can be shared.
     test_without_a_network_the_kernel_cannot_be_reached_and_that_is_told = None

@@ -169,6 +169,51 @@ def find_process(mark):
     return None
 
 
+class ClientsPrograms(WithSessions):
+    """A program is shown to its sandbox with what it needs; one that a client names is not, for it could
+    name any file."""
+
+    ARGV = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
+
+    def setUp(self):
+        self.private = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="pjo-")))
+        self.private.chmod(0o755)
+        for name in ("bin", "lib"):
+            (self.private / name).mkdir()
+        (self.private / "bin/python3").symlink_to("/usr/bin/python3")
+        self.key = self.private / "lib/key"
+        self.key.write_text("of the machine")
+
+    def with_kernelspec(self, argv, **perijove):
+        return self.session(kernel="", kernel_spec={
+            "display_name": "Mine", "language": "python", "argv": argv, "metadata": {"perijove": perijove}})
+
+    def refusal(self, session):
+        result = self.run_code(session, "1")
+        self.assertEqual(result["status"], "kernel_died", result)
+        return result["error"]["message"]
+
+    def test_a_file_that_its_kernelspec_names_is_not_there(self):
+        session = self.with_kernelspec(["/usr/bin/python3", *self.ARGV, str(self.key)])
+        self.assertEqual(self.printed(session, f"import os; print(os.path.exists({str(self.key)!r}))"), "False\n")
+
+    def test_a_program_that_its_kernelspec_names_must_be_the_systems_or_lent(self):
+        refusal = self.refusal(self.with_kernelspec([str(self.private / "bin/python3"), *self.ARGV]))
+        self.assertIn("is not shown to the sandbox", refusal)
+        self.assertIn("--isolation-mounts", refusal)
+
+    @unittest.skipIf(os.environ.get("PERIJOVE_SANITIZED"), "no Python could load what a sanitizer is in")
+    def test_a_program_that_its_path_leads_to_must_be_so_too(self):
+        session = self.session(kernel="perijove-python-any", env={"PATH": f"{self.private}/bin:/usr/bin"})
+        self.assertIn("is not shown to the sandbox", self.refusal(session))
+
+    def test_its_kernelspec_has_no_fork_server(self):
+        session = self.with_kernelspec(["/usr/bin/python3", *self.ARGV], fork_server=["/bin/sh", "-c", "id"])
+        self.assertEqual(self.printed(session, "print(1)"), "1\n")
+        self.assertIn("a client decides what code runs", self.gateway.output)
+        self.assertNotIn("fork_server_says", self.gateway.output)
+
+
 class Outside:
     """What hostile code looks for: processes, services and files that the test puts up, and removes."""
 

@@ -282,6 +282,11 @@ class WhereThereIsNone(WithForks):
     def test_a_variable_that_decides_what_runs(self):
         self.starts_cold("PYTHONPATH decides", env={"PYTHONPATH": "/tmp"})
 
+    @unittest.skipIf(os.environ.get("PERIJOVE_SANITIZED"), "no Python could load what a sanitizer is in")
+    def test_a_path_that_decides_what_runs(self):
+        path = "/usr/bin:" + os.environ["PATH"]
+        self.starts_cold("a client decides", kernel="perijove-python-any", env={"PATH": path})
+
     def test_its_end(self):
         gateway = Gateway(arguments=["--isolation", "sandbox"])
         self.addCleanup(gateway.stop)

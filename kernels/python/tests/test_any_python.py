@@ -40,8 +40,8 @@ class AnyPythonKernelTestCase(PythonKernelTestCase):
 
     def kernel_of(self, python, *options):
         self.kernel_name = self.kernelspec_of(
-            [python, "-m", "perijove_kernel", *options, "-f", "{connection_file}"],
-            env={"PYTHONPATH": FOLDER, "PYTHONDONTWRITEBYTECODE": "1"},
+            [python, FOLDER + "/perijove_kernel.py", *options, "-f", "{connection_file}"],
+            env={"PYTHONDONTWRITEBYTECODE": "1"},
         )
         self.py = self.started()
         return self.py

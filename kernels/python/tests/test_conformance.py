@@ -2,6 +2,8 @@
 
 import unittest
 
+from jupyter_client.kernelspec import KernelSpecManager
+
 try:
     import jupyter_kernel_test
 except ImportError:
@@ -42,6 +44,14 @@ class ConformanceKernelTestCase(jupyter_kernel_test.KernelTests):
 
 class Conformance(ConformanceKernelTestCase):
     pass
+
+
+@unittest.skipUnless(
+    "perijove-python-any" in KernelSpecManager().find_kernel_specs(),
+    "the shared object was not built: CMake says which static library is missing",
+)
+class ConformanceOfAnyPython(ConformanceKernelTestCase):
+    kernel_name = "perijove-python-any"
 
 
 # It is there for others to derive from.

@@ -33,6 +33,9 @@ json mount(const std::string& source, const std::string& target, bool read_only)
 json mounts(const ContainerOptions& options, const ContainerPlan& plan) {
   json list = json::array();
   list.push_back(mount(plan.kernel_dir, kKernelDirInside, false));
+  if (!plan.kernelspec_dir.empty()) {
+    list.push_back(mount(plan.kernelspec_dir, kKernelspecDirInside, true));
+  }
   const bool replaced =
       std::any_of(options.volumes.begin(), options.volumes.end(),
                   [&](const Volume& volume) { return volume.target == options.work_dir_inside; });

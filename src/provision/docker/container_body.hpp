@@ -12,6 +12,8 @@ namespace perijove::docker {
 
 /// Where a kernel's connection file and sockets are inside its container.
 inline constexpr const char* kKernelDirInside = "/run/perijove";
+/// Where the files of its kernelspec are, when the kernel's command names them.
+inline constexpr const char* kKernelspecDirInside = "/run/perijove-kernelspec";
 
 /// What the gateway decides about one container, beside what its caller asked for.
 struct ContainerPlan {
@@ -21,6 +23,7 @@ struct ContainerPlan {
   std::string user;        ///< `UID:GID`; empty: the image's.
   std::string work_dir;    ///< As the daemon sees it; empty: a volume that goes with the container.
   std::string kernel_dir;  ///< The same for what is at kKernelDirInside.
+  std::string kernelspec_dir;  ///< For kKernelspecDirInside, read-only; empty: nothing is there.
   std::map<std::string, std::string> labels;
 };
 

@@ -7,6 +7,7 @@
 #include "base/limits.hpp"
 #include "base/time.hpp"
 #include "protocol/tar.hpp"
+#include "provision/docker/directory_archive.hpp"
 #include "provision/process_kernel.hpp"
 
 namespace perijove::docker {
@@ -18,29 +19,41 @@ constexpr const char* kCopied =
     "the work directory is a volume of the container; files are copied before and after each block "
     "of a session";
 
-// The kernelspec's command, as it is called inside: the interpreter that the gateway's machine has
-// under some path is the image's python3.
+// What Docker gives a container whose image says nothing else.
+constexpr const char* kPathInside = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// A kernelspec's own files, copied for a daemon that does not see ours.
+constexpr std::size_t kKernelspecBytesMax = std::size_t{64} << 20;
+
+// The kernelspec as it is inside: the interpreter that the gateway's machine has under some path is
+// the image's python3.
+Kernelspec spec_inside(const LaunchRequest& request, std::vector<std::string> command) {
+  Kernelspec spec = request.spec;
+  spec.interpreter.clear();
+  spec.argv = std::move(command);
+  if (names_resource_dir(spec.argv)) spec.resource_dir = kKernelspecDirInside;
+  return spec;
+}
+
 std::vector<std::string> command_inside(const LaunchRequest& request,
                                         const ContainerOptions& options,
                                         const std::string& connection_file) {
-  Kernelspec spec = request.spec;
-  spec.interpreter.clear();
-  if (!options.command.empty()) spec.argv = options.command;
-  auto argv = launch_argv(
-      spec, {{"connection_file", connection_file}, {"kernel_id", request.kernel_id.str()}});
-  if (options.command.empty() && begins_with_python(request.spec)) {
+  const bool own = options.command.empty();
+  auto argv =
+      launch_argv(spec_inside(request, own ? request.spec.argv : options.command),
+                  {{"connection_file", connection_file}, {"kernel_id", request.kernel_id.str()}});
+  if (own && begins_with_python(request.spec)) {
     const std::string program = argv.front().substr(argv.front().rfind('/') + 1);
     argv.front() = program.starts_with("python") ? "python3" : program;
   }
   return argv;
 }
 
-std::vector<std::string> fork_server_inside(const Kernelspec& spec) {
-  Kernelspec server = spec;
-  server.interpreter.clear();
-  server.argv = kernelspec_command(spec, "fork_server");
-  return launch_argv(server, {{"socket", ContainerChannels::fork_server_inside()},
-                              {"program", spec.argv.empty() ? "" : spec.argv.front()}});
+std::vector<std::string> fork_server_inside(const LaunchRequest& request) {
+  const std::vector<std::string>& argv = request.spec.argv;
+  return launch_argv(spec_inside(request, kernelspec_command(request.spec, "fork_server")),
+                     {{"socket", ContainerChannels::fork_server_inside()},
+                      {"program", argv.empty() ? "" : argv.front()}});
 }
 
 }  // namespace
@@ -64,6 +77,7 @@ Result<void> ContainerDesign::prepare() {
   }
   if (const auto sound = check_copying(); !sound) return sound;
   forks_ = !over_tcp && may_fork();
+  if (const auto brought = bring_kernelspec(); !brought) return brought;
   limits_ = combine_limits(options_, request_.limits);
   make_report();
   return channels_.make(setting_.runtime_dir, {.kernel_id = request_.kernel_id.str(),
@@ -101,7 +115,7 @@ bool ContainerDesign::is_without_fork_server() const {
 std::string ContainerDesign::fork_identity() const {
   std::string identity = (options_.image.empty() ? setting_.default_image : options_.image) + " " +
                          options_.build_path + " " + options_.runtime;
-  for (const std::string& each : fork_server_inside(request_.spec)) identity += " " + each;
+  for (const std::string& each : fork_server_inside(request_)) identity += " " + each;
   return identity;
 }
 
@@ -115,7 +129,7 @@ void ContainerDesign::give_up_fork_server() {
 }
 
 std::vector<std::string> ContainerDesign::command() const {
-  return forks_ ? fork_server_inside(request_.spec)
+  return forks_ ? fork_server_inside(request_)
                 : command_inside(request_, options_, channels_.file_inside());
 }
 
@@ -139,6 +153,25 @@ Result<void> ContainerDesign::check_copying() const {
                "daemon's machine (bind_dir)"};
 }
 
+// The files that the kernelspec's command names are shown to the container, or copied into it.
+Result<void> ContainerDesign::bring_kernelspec() {
+  kernelspec_dir_.clear();
+  const std::string& own = request_.spec.resource_dir;
+  const bool wanted =
+      names_resource_dir(options_.command.empty() ? request_.spec.argv : options_.command) ||
+      names_resource_dir(kernelspec_command(request_.spec, "fork_server"));
+  if (own.empty() || !wanted) return {};
+  if (!copies_files_) {
+    kernelspec_dir_ = own;
+    return {};
+  }
+  auto tar = pack_directory("kernelspec '" + request_.spec.name + "'", own,
+                            std::string(kKernelspecDirInside).substr(1) + "/", kKernelspecBytesMax);
+  if (!tar) return tar.error();
+  kernelspec_tar_ = *std::move(tar);
+  return {};
+}
+
 // The work directory is a volume of the container's, unless the daemon has been shown another.
 bool ContainerDesign::copies_work_dir() const { return copies_files_ && options_.bind_dir.empty(); }
 
@@ -154,6 +187,7 @@ Result<ContainerMake> ContainerDesign::make_blind(const Error& error) {
   const auto reached = check_reach("a kernel whose daemon does not see our directories");
   if (!reached) return reached.error();
   if (const auto sound = check_copying(); !sound) return sound.error();
+  if (const auto brought = bring_kernelspec(); !brought) return brought.error();
   if (const auto moved = channels_.move_to_tcp(); !moved) return moved.error();
   forks_ = false;
   return make();
@@ -185,12 +219,18 @@ ContainerMake ContainerDesign::make() const {
   if (options_.image.empty()) made.options.pull = PullPolicy::never;
   plan.command = with_init_command(options_.init_command, command());
   plan.env = environment_inside(request_.env);
+  if (!request_.virtual_env.empty()) {
+    plan.env["VIRTUAL_ENV"] = request_.virtual_env;
+    plan.env["PATH"] = request_.virtual_env + "/bin:" + kPathInside;
+  }
   plan.user = options_.user.empty()
                   ? std::to_string(setting_.kernel_uid) + ":" + std::to_string(setting_.kernel_gid)
                   : options_.user;
   if (!copies_files_) plan.work_dir = request_.work_dir;
   if (!options_.bind_dir.empty()) plan.work_dir = options_.bind_dir;
   if (copies_work_dir()) made.puts.push_back({"/", work_dir_archive()});
+  if (!kernelspec_tar_.empty()) made.puts.push_back({"/", kernelspec_tar_});
+  plan.kernelspec_dir = kernelspec_dir_;
   if (!channels_.over_tcp()) plan.kernel_dir = channels_.directory();
   plan.labels = {{kGatewayLabel, setting_.gateway_label}, {kKernelLabel, request_.kernel_id.str()}};
   if (!options_.stop_container) {

@@ -77,6 +77,7 @@ class ContainerDesign {
   Result<void> check_reach(const std::string& which) const;
   Result<void> check_copying() const;
   bool copies_work_dir() const;
+  Result<void> bring_kernelspec();
   std::string own_name() const;
   bool may_fork() const;
   bool is_without_fork_server() const;
@@ -95,6 +96,8 @@ class ContainerDesign {
   IsolationReport report_;
   bool forks_ = false;
   bool copies_files_ = false;  // between our work directory and the container's
+  std::string kernelspec_dir_;  // on this machine, to be shown to the container
+  std::string kernelspec_tar_;  // or what is in it, to be copied
 };
 
 }  // namespace perijove::docker

@@ -62,7 +62,7 @@ Result<void> check_volume(const std::string& field, Volume& volume, const Docker
   const auto hides = [&](const std::string& what) {
     return is_within(volume.target, what) || is_within(what, volume.target);
   };
-  if (hides(kKernelDirInside) || is_within(volume.target, "/proc") ||
+  if (hides(kKernelDirInside) || hides(kKernelspecDirInside) || is_within(volume.target, "/proc") ||
       is_within(volume.target, "/sys") || is_within(volume.target, "/dev")) {
     return Error{Code::invalid_argument,
                  "docker: " + field + ": the target '" + volume.target +

@@ -1,8 +1,6 @@
 #include "provision/docker/images.hpp"
 
-#include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -13,7 +11,7 @@
 #include "protocol/json.hpp"
 #include "protocol/json_fields.hpp"
 #include "protocol/sha256.hpp"
-#include "protocol/tar.hpp"
+#include "provision/docker/directory_archive.hpp"
 #include "provision/docker/events.hpp"
 
 namespace perijove::docker {
@@ -68,51 +66,6 @@ class Progress {
   TimePoint told_;
   std::string failure_;
 };
-
-// A tar of the directory's files, in the order of their names.
-Result<std::string> pack(const std::string& directory) {
-  std::error_code error;
-  std::vector<fs::path> paths;
-  for (fs::recursive_directory_iterator entry(directory, error), end; !error && entry != end;
-       entry.increment(error)) {
-    if (entry->is_symlink()) continue;
-    if (entry->is_directory() || entry->is_regular_file()) paths.push_back(entry->path());
-  }
-  if (error) {
-    return Error{Code::not_found, "cannot read build_path '" + directory + "': " + error.message()};
-  }
-  std::sort(paths.begin(), paths.end());
-  if (std::find(paths.begin(), paths.end(), fs::path(directory) / "Dockerfile") == paths.end()) {
-    return Error{Code::not_found, "build_path '" + directory + "' has no file 'Dockerfile'"};
-  }
-  std::string tar;
-  for (const fs::path& path : paths) {
-    TarEntry entry;
-    entry.path = path.lexically_relative(directory);
-    entry.is_directory = fs::is_directory(path);
-    entry.mode = static_cast<std::uint32_t>(fs::status(path).permissions()) & 0777;
-    std::string bytes;
-    if (!entry.is_directory) {
-      std::ifstream file(path, std::ios::binary);
-      bytes.assign(std::istreambuf_iterator<char>(file), {});
-      if (!file && !file.eof()) {
-        return Error{Code::unavailable, "cannot read '" + path.string() + "'"};
-      }
-    }
-    entry.size_bytes = bytes.size();
-    if (tar.size() + bytes.size() > kBuildBytesMax) {
-      return Error{Code::resource_exhausted,
-                   "build_path '" + directory + "' holds more than " +
-                       std::to_string(kBuildBytesMax / (1024 * 1024)) +
-                       " MiB; keep what the image does not need elsewhere"};
-    }
-    tar += tar_header(entry);
-    tar += bytes;
-    tar.append(tar_padding(bytes.size()), '\0');
-  }
-  tar.append(kTarEndBytes, '\0');
-  return tar;
-}
 
 std::shared_ptr<void> follow(const std::shared_ptr<Engine>& engine, EngineCall call,
                              std::string what, OnProgress on_progress,
@@ -196,7 +149,11 @@ std::shared_ptr<void> pull_image(const std::shared_ptr<Engine>& engine, const st
 Result<std::shared_ptr<void>> build_image(const std::shared_ptr<Engine>& engine,
                                           const std::string& directory, OnProgress on_progress,
                                           std::function<void(Result<std::string>)> done) {
-  auto tar = pack(directory);
+  std::error_code error;
+  if (!fs::exists(fs::path(directory) / "Dockerfile", error)) {
+    return Error{Code::not_found, "build_path '" + directory + "' has no file 'Dockerfile'"};
+  }
+  auto tar = pack_directory("build_path", directory, "", kBuildBytesMax);
   if (!tar) return tar.error();
   constexpr std::size_t kTagDigits = 16;
   const std::string image = "perijove-build:" + sha256_hex(*tar).substr(0, kTagDigits);

@@ -29,6 +29,7 @@ class LocalHousing final : public KernelHousing {
     }
     spec_ = request.spec;
     branch_ = request.branch;
+    has_own_python_ = !request.virtual_env.empty();
     SpawnRequest spawn;
     spawn.argv = std::move(argv);
     spawn.env = request.env;
@@ -92,6 +93,9 @@ class LocalHousing final : public KernelHousing {
     if (spawn.limits.processors_max) {
       return Error{Code::unavailable, "it cannot limit processors"};
     }
+    if (has_own_python_) {
+      return Error{Code::unavailable, "a server for its environment would outlive all use of it"};
+    }
     return fork_servers_->find(spec_, spawn.env, [&shard](SpawnRequest command) {
       return Result<std::shared_ptr<ForkServer>>(ForkServer::start(shard, std::move(command)));
     });
@@ -102,6 +106,7 @@ class LocalHousing final : public KernelHousing {
 
   std::shared_ptr<ForkServers> fork_servers_;
   Kernelspec spec_;
+  bool has_own_python_ = false;  // of an environment that the caller named
   Branch branch_;
   IsolationReport report_{
       .kind = "none",

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -65,17 +66,29 @@ void SandboxDraft::add_bind(FileDescriptor source, const std::string& path,
   plan.binds.push_back({std::move(reached), target, read_only});
 }
 
-void SandboxDraft::add_program_files(const std::vector<std::string>& argv,
+void SandboxDraft::add_program_files(const std::string& program,
+                                     const std::vector<std::string>& argv,
                                      const std::string& resource_dir, const std::string& except) {
   std::vector<std::string> already_there = machine_.system_directories;
   for (const auto& [ignored, path] : machine_.system_links) already_there.push_back(path);
   if (!except.empty()) already_there.push_back(except);
   for (const SandboxBind& bind : plan.binds) already_there.push_back(bind.target);
   for (const std::string& path :
-       program_files(argv.front(), argv, resource_dir, machine_.policy, already_there)) {
+       program_files(program, argv, resource_dir, machine_.policy, already_there)) {
     FileDescriptor opened(open(path.c_str(), O_PATH | O_CLOEXEC));
     if (opened) add_bind(std::move(opened), path, path, true);
   }
+}
+
+bool SandboxDraft::shows(const std::string& path) const {
+  const auto covers = [&path](const std::string& each) { return is_within(path, each); };
+  const auto& links = machine_.system_links;
+  const auto& directories = machine_.system_directories;
+  return covers(plan.work_dir) || std::any_of(directories.begin(), directories.end(), covers) ||
+         std::any_of(links.begin(), links.end(),
+                     [&](const auto& link) { return covers(link.second); }) ||
+         std::any_of(plan.binds.begin(), plan.binds.end(),
+                     [&](const SandboxBind& bind) { return covers(bind.target); });
 }
 
 Result<void> SandboxDraft::add_system() {

@@ -24,10 +24,12 @@ class SandboxDraft {
   /// Shows what `source` is open on.
   void add_bind(FileDescriptor source, const std::string& path, const std::string& target,
                 bool read_only);
-  /// What the command line needs of this machine beside the system, but for what is shown already
-  /// and what is below `except`.
-  void add_program_files(const std::vector<std::string>& argv, const std::string& resource_dir,
-                         const std::string& except);
+  /// What `program` (empty: none) with the command line `argv` needs of this machine beside the
+  /// system, but for what is shown already and what is below `except`.
+  void add_program_files(const std::string& program, const std::vector<std::string>& argv,
+                         const std::string& resource_dir, const std::string& except);
+  /// Whether `path` is the system's, or in what has been added until now.
+  bool shows(const std::string& path) const;
   /// The system: programs, a little of /etc, who the users are.
   Result<void> add_system();
   /// The filter of system calls.

@@ -35,10 +35,15 @@ bool SandboxForkServers::has_one_for(const Kernelspec& spec) const {
 Result<std::shared_ptr<ForkServer>> SandboxForkServers::find(Shard& shard, const Kernelspec& spec,
                                                              const Environment& env) {
   if (!has_one_for(spec)) return Error{Code::unimplemented, "there is none"};
+  const auto refuse = [](const std::string& name) {
+    return Error{Code::unavailable, name + " decides what code runs, for this kernel alone"};
+  };
   for (const auto& [name, value] : env) {
-    if (decides_what_runs(name)) {
-      return Error{Code::unavailable, name + " decides what code runs, for this kernel alone"};
-    }
+    if (decides_what_runs(name)) return refuse(name);
+  }
+  const std::string program = kernelspec_command(spec, "fork_server").front();
+  if (program.find('/') == program.npos && program != "{program}" && !has_own_path(env)) {
+    return refuse("PATH");
   }
   return servers_.find(spec, env, [this, &shard, &spec](const SpawnRequest& command) {
     return start(shard, spec, command);
@@ -87,7 +92,7 @@ Result<std::shared_ptr<ForkServer>> SandboxForkServers::start(Shard& shard, cons
   draft.plan.work_dir = command.work_dir;
   draft.plan.tmp_bytes = SandboxRequest().tmp_bytes;
   if (machine_.uids) draft.identity = ProcessIdentity{.uid = 0, .gid = 0};
-  draft.add_program_files(argv, spec.resource_dir, {});
+  draft.add_program_files(argv.front(), argv, spec.resource_dir, {});
   if (auto added = draft.add_system(); !added) return added.error();
   auto spawn = draft.command(argv, command.env);
   if (!spawn) return spawn.error();

@@ -60,6 +60,13 @@ bool has_ended(const FileDescriptor& pidfd, int wait_ms = 0) {
   return ready > 0;
 }
 
+// Whether the kernel's program is a client's choice: nothing is shown to it for that.
+bool clients_program(const LaunchRequest& request, const std::string& program) {
+  if (request.is_clients_spec) return true;
+  if (program.find('/') == program.npos) return !has_own_path(request.env);
+  return !request.virtual_env.empty() && is_within(program, request.virtual_env);
+}
+
 Error cannot(const std::string& what) {
   return {Code::unavailable, "cannot " + what + ": " + std::strerror(errno)};
 }
@@ -103,12 +110,14 @@ Result<SpawnRequest> SandboxHousing::prepare(const LaunchRequest& request,
                      "') for a sandbox; install it (apt install bubblewrap), or choose another "
                      "isolation"};
   }
+  const bool is_clients_program = clients_program(request, argv.front());
   const auto program =
       find_program({.argv = argv, .env = request.env, .work_dir = request.work_dir});
   if (!program) return program.error();
   argv.front() = *program;
 
   spec_ = request.spec;
+  clients_choice_ = is_clients_program || !request.virtual_env.empty();
   env_ = sandbox_environment(request.env);
   draft_.plan.work_dir = request.work_dir;
   draft_.plan.tmp_bytes = wanted_.tmp_bytes;
@@ -116,7 +125,17 @@ Result<SpawnRequest> SandboxHousing::prepare(const LaunchRequest& request,
   if (auto entered = enter_work_dir(request.work_dir); !entered) return entered.error();
   if (auto given = give_to_kernel(directory, connection_file); !given) return given.error();
   if (auto added = add_mounts(request.isolation.mounts); !added) return added.error();
-  draft_.add_program_files(argv, request.spec.resource_dir, directory);
+  if (is_clients_program && !draft_.shows(*program)) {
+    return Error{Code::permission_denied,
+                 "program '" + *program +
+                     "' is not shown to the sandbox: a client has named it, and it is neither the "
+                     "system's nor in the work directory or a mount; whoever runs the gateway can "
+                     "lend its directory (--isolation-mounts), for sessions to name in 'mounts'"};
+  }
+  if (!request.is_clients_spec) {
+    draft_.add_program_files(is_clients_program ? "" : argv.front(), argv,
+                             request.spec.resource_dir, directory);
+  }
   if (wanted_.host_network) {
     report_.network = "host";
     report_.notes.emplace_back(
@@ -187,6 +206,9 @@ void SandboxHousing::start(Shard& shard, const SpawnRequest& spawn,
 
 Result<std::shared_ptr<ForkServer>> SandboxHousing::find_fork_server(Shard& shard) {
   if (!fork_servers_.has_one_for(spec_)) return Error{Code::unimplemented, "there is none"};
+  if (clients_choice_) {
+    return Error{Code::unavailable, "a client decides what code runs, for this kernel alone"};
+  }
   if (wanted_.host_network) return Error{Code::unavailable, "a fork server has no network"};
   // An affinity is set before a program runs; a fork server has its own.
   if (limits_.processors_max) return Error{Code::unavailable, "it cannot limit processors"};

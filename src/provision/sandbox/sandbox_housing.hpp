@@ -48,6 +48,7 @@ class SandboxHousing final : public KernelHousing {
   SandboxRequest wanted_;
   SandboxDraft draft_;
   Kernelspec spec_;
+  bool clients_choice_ = false;  // is what runs, which others are not to be forked from
   Environment env_;       // of the kernel
   ProcessLimits limits_;  // of each process, what cgroups do not hold
   // Given back last, when no process of it can be left.

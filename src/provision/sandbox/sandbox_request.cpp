@@ -1,5 +1,6 @@
 #include "provision/sandbox/sandbox_request.hpp"
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "protocol/json.hpp"
@@ -29,6 +30,12 @@ Result<SandboxRequest> parse_sandbox_request(const IsolationRequest& request) {
       "tmp_bytes", static_cast<double>(parsed.tmp_bytes), kTmpBytesMin, kTmpBytesMax));
   if (fields.error()) return *fields.error();
   return parsed;
+}
+
+bool has_own_path(const Environment& env) {
+  const char* const own = std::getenv("PATH");
+  const auto found = env.find("PATH");
+  return own != nullptr && found != env.end() && found->second == own;
 }
 
 }  // namespace perijove

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "base/environment.hpp"
 #include "perijove/result.hpp"
 #include "provision/isolation.hpp"
 
@@ -18,5 +19,9 @@ struct SandboxRequest {
 /// Errors: invalid_argument, by the field's name; an unknown one is told with what may have been
 /// meant. The mounts are left to mount_policy.hpp.
 Result<SandboxRequest> parse_sandbox_request(const IsolationRequest& request);
+
+/// Whether a program that is named without its directory is found where the gateway finds it: `env`
+/// has the gateway's own PATH, and not one that a client has set.
+bool has_own_path(const Environment& env);
 
 }  // namespace perijove

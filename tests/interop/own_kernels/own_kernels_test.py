@@ -56,6 +56,13 @@ KERNELS = {
         state=("x = 41", "print(x)", "41"),
         result=("6 * 7", "42"),
     ),
+    "perijove-python-any": Cells(  # run by the Python of the server
+        hello="print('hello')",
+        error=("1/0", "ZeroDivisionError"),
+        endless="print('go', flush=True)\nwhile True: pass",
+        state=("x = 41", "print(x)", "41"),
+        result=("6 * 7", "42"),
+    ),
     "perl": Cells(
         hello="print qq(hello\\n)",
         error=("die 'no'", "PerlError"),
@@ -211,6 +218,9 @@ class PlainJupyter:
 
     def test_python(self):
         self.use("perijove-python")
+
+    def test_python_of_any_environment(self):
+        self.use("perijove-python-any")
 
     def test_the_command_kernel(self):
         self.use("perl")

@@ -28,9 +28,9 @@ class IsolatedSessionTest : public SessionTest {
     session_options_.isolation.kind = "sandbox";
   }
 
-  std::string refusal(const SessionSetupOptions& setup) {
+  std::string refusal_with(const std::string& virtual_env) {
     CodeSessionOptions options = session_options_;
-    options.setup = setup;
+    options.setup.virtual_env = virtual_env;
     return refusal_of(options);
   }
   std::string refusal_of(CodeSessionOptions options) {
@@ -42,11 +42,19 @@ class IsolatedSessionTest : public SessionTest {
 };
 
 TEST_F(IsolatedSessionTest, NothingOfItsClientRunsBesideItsKernels) {
-  EXPECT_THAT(refusal({.requirements = {}, .virtual_env = "/opt/venv"}),
-              HasSubstr("'virtual_env'"));
   CodeSessionOptions restricted = session_options_;
   restricted.policies.restricted = true;
   EXPECT_THAT(refusal_of(restricted), HasSubstr("restricted"));
+}
+
+TEST_F(IsolatedSessionTest, AVirtualEnvironmentIsShownAsAMount) {
+  temp_.write("env/bin/python", "");
+  const std::string directory = temp_.str() + "/env";
+  EXPECT_THAT(refusal_with(directory), HasSubstr("is no Python environment"));
+  std::filesystem::permissions(directory + "/bin/python", std::filesystem::perms::owner_all);
+  session_options_.setup.virtual_env = directory;
+  EXPECT_THAT(session().options().isolation.mounts,
+              ElementsAre(Mount{.source = directory, .target = directory, .read_only = true}));
 }
 
 // There is no kernel for Python here, and nobody else does it.
