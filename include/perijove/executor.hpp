@@ -102,7 +102,7 @@ struct ExecutorOptions {
   OutputCallback on_output = {};
 
   /// Where kernelspecs are searched; empty: Jupyter's data path (JUPYTER_PATH, the user's, the
-  /// system's).
+  /// system's), and then the kernels that are installed with this library.
   std::vector<std::string> kernelspec_dirs = {};
   /// Base of a directory with sockets and connection files, short and this user's own; empty:
   /// $XDG_RUNTIME_DIR/perijove or /tmp/perijove-UID.
@@ -240,7 +240,7 @@ class PERIJOVE_API Executor {
   ///         (the kernel ended; the message has its last words), resource_exhausted.
   static Result<Executor> start(const ExecutorOptions& options = {});
 
-  /// The kernelspecs below `directories`; empty: those of Jupyter's data path. By name.
+  /// The kernelspecs below `directories`; empty: as with ExecutorOptions. By name.
   static std::vector<KernelspecInfo> kernelspecs(const std::vector<std::string>& directories = {});
 
   Executor(Executor&&) noexcept;

@@ -313,7 +313,8 @@ Result<Executor> Executor::start(const ExecutorOptions& options) {
 
 std::vector<KernelspecInfo> Executor::kernelspecs(const std::vector<std::string>& directories) {
   const auto catalogue = KernelspecCatalogue::blocking_scan(
-      directories.empty() ? kernelspec_directories(own_environment()) : directories);
+      directories.empty() ? kernelspec_path(own_environment())
+                          : KernelspecPath{.directories = directories});
   std::vector<KernelspecInfo> found;
   for (const auto& [name, entry] : catalogue.entries()) {
     found.push_back({.name = name,

@@ -155,7 +155,7 @@ std::optional<std::string> output_of(const SpawnRequest& request) {
 
 std::vector<Finding> kernelspecs(const Environment& environment) {
   std::vector<Finding> findings;
-  const auto catalogue = KernelspecCatalogue::blocking_scan(kernelspec_directories(environment));
+  const auto catalogue = KernelspecCatalogue::blocking_scan(kernelspec_path(environment));
   if (catalogue.entries().empty()) {
     std::string searched;
     for (const std::string& directory : catalogue.directories()) {

@@ -17,8 +17,7 @@ namespace {
 
 int list_kernelspecs(bool as_json) {
   Console console({});
-  const auto catalogue =
-      KernelspecCatalogue::blocking_scan(kernelspec_directories(own_environment()));
+  const auto catalogue = KernelspecCatalogue::blocking_scan(kernelspec_path(own_environment()));
   const std::string default_name = catalogue.default_name();
   if (as_json) {
     nlohmann::json specs = nlohmann::json::object();
@@ -224,7 +223,7 @@ void add_kernelspec_command(CLI::App& app, Action& action) {
   list->callback([as_json, &action] { action = [as_json] { return list_kernelspecs(*as_json); }; });
 
   CLI::App* const install = group->add_subcommand(
-      "install", "Make the kernels that come with Perijove known to Jupyter, and to itself");
+      "install", "Make the kernels that come with Perijove known to any Jupyter");
   const auto install_flags = add_change_flags(*install);
   install
       ->add_option("NAME", install_flags->names,

@@ -12,6 +12,7 @@
 #include "app/job_command.hpp"
 #include "base/scope.hpp"
 #include "engine/gateway_runtime.hpp"
+#include "engine/own_share.hpp"
 #include "io/run_process.hpp"
 #include "protocol/data_path.hpp"
 #include "protocol/json.hpp"
@@ -57,16 +58,6 @@ std::optional<std::map<std::string, std::string>> read_files(const fs::path& dir
 fs::path program_directory() {
   std::error_code ignored;
   return fs::read_symlink("/proc/self/exe", ignored).parent_path();
-}
-
-/// `share` of the tree that this program lies in: built (./share) or installed (../share).
-std::optional<fs::path> share_directory() {
-  const fs::path here = program_directory();
-  for (const fs::path& share : {here / "share", here.parent_path() / "share"}) {
-    std::error_code ignored;
-    if (fs::is_directory(share / "perijove/languages", ignored)) return share;
-  }
-  return std::nullopt;
 }
 
 bool is_executable(const fs::path& file) { return access(file.c_str(), X_OK) == 0; }
@@ -241,7 +232,7 @@ Result<void> write_kernel(const OwnKernel& kernel, const fs::path& target, bool 
 }  // namespace
 
 Result<std::vector<OwnKernel>> blocking_find_own_kernels() {
-  const auto share = share_directory();
+  const auto share = find_own_share_directory();
   if (!share) {
     const std::string here = program_directory().string();
     return Error{Code::not_found,
@@ -250,11 +241,11 @@ Result<std::vector<OwnKernel>> blocking_find_own_kernels() {
                      "/../share has perijove/languages; install the whole of it (cmake --install)"};
   }
   std::vector<OwnKernel> found;
-  for (const fs::path& directory : sorted_entries(*share / "jupyter/kernels")) {
+  for (const fs::path& directory : sorted_entries(fs::path(*share) / "jupyter/kernels")) {
     if (auto own = read_own(directory)) found.push_back(*std::move(own));
   }
-  const auto logos = logos_in(*share / "jupyter/kernels");
-  for (const fs::path& file : sorted_entries(*share / "perijove/languages")) {
+  const auto logos = logos_in(fs::path(*share) / "jupyter/kernels");
+  for (const fs::path& file : sorted_entries(fs::path(*share) / "perijove/languages")) {
     if (file.extension() != ".json") continue;
     auto own = make_from_language(file.string(), logos);
     if (!own) return own.error();
@@ -266,9 +257,9 @@ Result<std::vector<OwnKernel>> blocking_find_own_kernels() {
 }
 
 Result<OwnKernel> blocking_read_language_file(const std::string& path) {
-  const auto share = share_directory();
-  return make_from_language(
-      path, share ? logos_in(*share / "jupyter/kernels") : std::map<std::string, std::string>());
+  const auto share = find_own_share_directory();
+  return make_from_language(path, share ? logos_in(fs::path(*share) / "jupyter/kernels")
+                                        : std::map<std::string, std::string>());
 }
 
 Result<std::string> KernelspecPlace::directory(const Environment& environment) const {

@@ -13,7 +13,7 @@ struct GatewayOptions {
   IsolationPolicy isolation;
   /// Where running gateways keep their directories; empty: RuntimeDir::default_base().
   std::string runtime_base;
-  /// Where kernelspecs are searched; empty: what registry.gateway_env says (Jupyter's data path).
+  /// Where kernelspecs are searched; empty: kernelspec_path() of registry.gateway_env.
   std::vector<std::string> kernelspec_dirs;
   /// Whether this process is there for the gateway alone, which then adopts orphans, reaps them and
   /// lifts the limit of open files. A program that embeds us has children and limits of its own.

@@ -48,9 +48,6 @@ Result<std::unique_ptr<GatewayRuntime>> GatewayRuntime::create(GatewayOptions op
   }
   auto runtime_dir = RuntimeDir::create(base);
   if (!runtime_dir) return runtime_dir.error();
-  if (options.kernelspec_dirs.empty()) {
-    options.kernelspec_dirs = kernelspec_directories(options.registry.gateway_env);
-  }
   const bool owns_process = options.owns_process;
   std::unique_ptr<GatewayRuntime> runtime(
       new GatewayRuntime(std::move(options), base, *std::move(runtime_dir)));
@@ -71,7 +68,9 @@ GatewayRuntime::GatewayRuntime(GatewayOptions options, std::string runtime_base,
     : runtime_base_(std::move(runtime_base)),
       runtime_dir_(std::move(runtime_dir)),
       provisioners_(std::move(options.isolation)),
-      kernelspecs_(std::move(options.kernelspec_dirs)),
+      kernelspecs_(options.kernelspec_dirs.empty()
+                       ? kernelspec_path(options.registry.gateway_env)
+                       : KernelspecPath{.directories = std::move(options.kernelspec_dirs)}),
       registry_(shard_, provisioners_, kernelspecs_, std::move(options.registry)) {
   for (auto& each : make_provisioners(runtime_dir_, registry_.options().gateway_env,
                                       provisioners_.policy(), options.fork_servers)) {

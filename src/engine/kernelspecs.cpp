@@ -21,6 +21,8 @@ namespace {
 constexpr std::size_t kKernelJsonBytesMax =
     std::size_t{1024} * 1024;  // real ones are a few hundred bytes
 
+constexpr const char* kNativePython = "python3";
+
 std::string join(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
@@ -129,9 +131,9 @@ std::string take_fingerprint(const std::vector<std::string>& directories) {
 
 }  // namespace
 
-KernelspecCatalogue KernelspecCatalogue::blocking_scan(std::vector<std::string> directories) {
+KernelspecCatalogue KernelspecCatalogue::blocking_scan(KernelspecPath path) {
   KernelspecCatalogue made;
-  for (const std::string& directory : directories) {
+  for (const std::string& directory : path.directories) {
     std::string reason;
     const auto names = list_directory(directory, &reason);
     if (!reason.empty()) made.faults_.push_back({directory, reason});
@@ -142,14 +144,21 @@ KernelspecCatalogue KernelspecCatalogue::blocking_scan(std::vector<std::string> 
       if (!fs::exists(fs::symlink_status(kernel_json, ignored))) continue;
       if (made.entries_.contains(to_lower(name))) continue;
       auto entry = read_kernelspec(name, resource_dir.string());
-      if (entry) {
-        made.entries_.emplace(to_lower(name), *std::move(entry));
-      } else {
+      if (!entry) {
         made.faults_.push_back({kernel_json.string(), entry.error().message});
+      } else if (directory != path.own || !kernelspec_flag(entry->spec, "for_tests")) {
+        made.entries_.emplace(to_lower(name), *std::move(entry));
       }
     }
   }
-  made.directories_ = std::move(directories);
+  for (const char* const python : {"perijove-python", "perijove-python-any"}) {
+    const auto ours = made.entries_.find(python);
+    if (ours == made.entries_.end()) continue;
+    Entry native = ours->second;
+    native.spec.name = kNativePython;
+    made.entries_.try_emplace(kNativePython, std::move(native));
+  }
+  made.path_ = std::move(path);
   return made;
 }
 
@@ -170,7 +179,7 @@ Result<const KernelspecCatalogue::Entry*> KernelspecCatalogue::find(std::string_
     }
   }
 
-  const auto python3 = entries_.find("python3");
+  const auto python3 = entries_.find(kNativePython);
   if (wanted == "python" && python3 != entries_.end()) return &python3->second;
   std::vector<std::string> names;
   for (const auto& [known, entry] : entries_) {
@@ -181,11 +190,15 @@ Result<const KernelspecCatalogue::Entry*> KernelspecCatalogue::find(std::string_
   std::string message = "kernelspec '" + std::string(name) + "' not found; ";
   if (const std::string hint = did_you_mean(name, names); !hint.empty()) message += hint + " ";
   message += "installed: " + (names.empty() ? "none" : join(names));
-  return Error{Code::not_found, message + "; searched: " + join(directories_)};
+  return Error{Code::not_found, message + "; searched: " + join(directories())};
 }
 
 std::string KernelspecCatalogue::default_name() const {
-  if (entries_.contains("python3")) return "python3";
+  if (entries_.contains(kNativePython)) return kNativePython;
+  const auto python = std::find_if(entries_.begin(), entries_.end(), [](const auto& each) {
+    return to_lower(each.second.spec.language) == "python";
+  });
+  if (python != entries_.end()) return python->first;
   return entries_.empty() ? std::string() : entries_.begin()->first;
 }
 
@@ -203,10 +216,7 @@ std::string KernelspecCatalogue::rest_model(std::string_view default_name,
   return model + "}}";
 }
 
-Kernelspecs::Kernelspecs(std::vector<std::string> directories)
-    : directories_(std::move(directories)) {
-  blocking_refresh();
-}
+Kernelspecs::Kernelspecs(KernelspecPath path) : path_(std::move(path)) { blocking_refresh(); }
 
 std::shared_ptr<const KernelspecCatalogue> Kernelspecs::current() const {
   const std::lock_guard lock(mutex_);
@@ -216,13 +226,13 @@ std::shared_ptr<const KernelspecCatalogue> Kernelspecs::current() const {
 std::shared_ptr<const KernelspecCatalogue> Kernelspecs::blocking_refresh() {
   // Taken before the scan: what changes meanwhile is found by the next call. The disk is read
   // without the lock, so that current() never waits for it.
-  std::string fingerprint = take_fingerprint(directories_);
+  std::string fingerprint = take_fingerprint(path_.directories);
   {
     const std::lock_guard lock(mutex_);
     if (catalogue_ != nullptr && fingerprint == fingerprint_) return catalogue_;
   }
   auto fresh =
-      std::make_shared<const KernelspecCatalogue>(KernelspecCatalogue::blocking_scan(directories_));
+      std::make_shared<const KernelspecCatalogue>(KernelspecCatalogue::blocking_scan(path_));
   const std::lock_guard lock(mutex_);
   fingerprint_ = std::move(fingerprint);
   catalogue_ = std::move(fresh);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/own_share.hpp"
 #include "perijove/result.hpp"
 #include "protocol/kernelspec.hpp"
 
@@ -26,9 +27,11 @@ class KernelspecCatalogue {
     std::string reason;
   };
 
-  /// Reads `directories`, first one wins. What cannot be read becomes a Fault and hides nothing:
-  /// not its neighbours, and not a sound kernelspec of the same name further down the path. Blocks.
-  static KernelspecCatalogue blocking_scan(std::vector<std::string> directories);
+  /// Reads the directories, first one wins. What cannot be read becomes a Fault and hides nothing:
+  /// not its neighbours, and not a sound kernelspec of the same name further down the path. Where
+  /// nobody has a `python3`, which clients ask for by that name, our Python kernel is that, as
+  /// ipykernel is in Jupyter. Blocks.
+  static KernelspecCatalogue blocking_scan(KernelspecPath path);
 
   /// The kernelspec of that name in any case; else, for a language ("python", "R"), the kernelspec
   /// that speaks it: `python3` for Python, otherwise the first in the alphabet. (OpenHands asks for
@@ -36,7 +39,8 @@ class KernelspecCatalogue {
   /// where was searched. The pointer lives as long as the catalogue.
   Result<const Entry*> find(std::string_view name) const;
 
-  /// `python3`, or the first in the alphabet; empty when there is none.
+  /// `python3`, else the first in the alphabet that speaks Python, else the first; empty when there
+  /// is none.
   std::string default_name() const;
 
   /// The model of GET /api/kernelspecs: `default` and `kernelspecs`. `base_url` ends with a slash.
@@ -44,10 +48,10 @@ class KernelspecCatalogue {
 
   const std::map<std::string, Entry>& entries() const { return entries_; }
   const std::vector<Fault>& faults() const { return faults_; }
-  const std::vector<std::string>& directories() const { return directories_; }
+  const std::vector<std::string>& directories() const { return path_.directories; }
 
  private:
-  std::vector<std::string> directories_;
+  KernelspecPath path_;
   std::map<std::string, Entry> entries_;
   std::vector<Fault> faults_;
 };
@@ -56,7 +60,7 @@ class KernelspecCatalogue {
 class Kernelspecs {
  public:
   /// Scans once. Blocks.
-  explicit Kernelspecs(std::vector<std::string> directories);
+  explicit Kernelspecs(KernelspecPath path);
 
   /// The catalogue of the last scan; never touches the disk.
   std::shared_ptr<const KernelspecCatalogue> current() const;
@@ -66,7 +70,7 @@ class Kernelspecs {
   std::shared_ptr<const KernelspecCatalogue> blocking_refresh();
 
  private:
-  const std::vector<std::string> directories_;
+  const KernelspecPath path_;
   mutable std::mutex mutex_;
   std::string fingerprint_;  // guarded by mutex_, as the next one
   std::shared_ptr<const KernelspecCatalogue> catalogue_;

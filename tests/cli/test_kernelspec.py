@@ -183,6 +183,37 @@ class KernelspecInstall(WithHome, CliTestCase):
             self.assertRegex(script, rf"'kernelspec install'\) words='[^']*{option}[ ']")
 
 
+class OwnKernels(WithHome, CliTestCase):
+    """Without anything installed, and with none of the system's kernelspecs in sight."""
+
+    SYSTEM = pathlib.Path("/usr/share/jupyter/kernels")
+
+    def alone(self, *arguments):
+        hidden = self.directory / "hidden"
+        hidden.mkdir(exist_ok=True)
+        script = self.write("alone", f"#!/bin/sh\nmount --bind {hidden} {self.SYSTEM} && exec {BINARY} \"$@\"\n")
+        script.chmod(0o755)
+        if not self.SYSTEM.is_dir():
+            return self.perijove(*arguments)
+        return self.perijove("--map-root-user", "--mount", script, *arguments, binary="unshare")
+
+    def test_they_are_there_all_the_same_and_one_is_python3(self):
+        listed = self.alone("kernelspec", "list", "--json")
+        self.assertEqual(listed.code, 0, listed.err)
+        self.assertLessEqual(set(OWN) | {"python3"}, set(listed.json["kernelspecs"]))
+        self.assertFalse(set(FOR_TESTS) & set(listed.json["kernelspecs"]))
+        self.assertEqual(listed.json["default"], "python3")
+        done = self.alone("exec", "-c", "import sys\nprint('IPython' in sys.modules)\n6 * 7")
+        self.assertEqual((done.code, done.out.split()[-1]), (0, "42"), done.err)
+        self.assertEqual(self.alone("exec", "-l", "bash", "-c", "echo $((6 * 7))").out, "42\n")
+
+    def test_those_of_others_go_first(self):
+        self.foreign("bash")
+        listed = self.perijove("kernelspec", "list", "--json").json["kernelspecs"]
+        self.assertEqual(listed["bash"]["path"], str(self.kernels / "bash"))
+        self.assertEqual(listed["perijove-python"]["path"], str(BUILT / "perijove-python"))
+
+
 class KernelspecRemove(WithHome, CliTestCase):
     def test_undoes_it(self):
         self.done("install", "bash", "perl")

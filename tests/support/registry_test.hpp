@@ -34,7 +34,7 @@ class RegistryTest : public ::testing::Test {
     ASSERT_TRUE(runtime_dir) << runtime_dir.error();
     runtime_dir_.emplace(*std::move(runtime_dir));
     provisioners_.add(make_local_provisioner(*runtime_dir_));
-    kernelspecs_.emplace(std::vector<std::string>{temp_.str() + "/kernels"});
+    kernelspecs_.emplace(KernelspecPath{.directories = {temp_.str() + "/kernels"}});
     RegistryOptions options;
     options.kernel.journal_directory = temp_.str();
     options.work_root = temp_.str();

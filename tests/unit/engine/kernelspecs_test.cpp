@@ -30,7 +30,7 @@ class KernelspecsTest : public ::testing::Test {
   KernelspecCatalogue scan(const std::vector<std::string>& names) const {
     std::vector<std::string> directories;
     for (const std::string& name : names) directories.push_back(directory(name));
-    return KernelspecCatalogue::blocking_scan(directories);
+    return KernelspecCatalogue::blocking_scan({.directories = directories});
   }
 
   static std::vector<std::string> names(const KernelspecCatalogue& catalogue) {
@@ -148,6 +148,36 @@ TEST_F(KernelspecsTest, Python3IsTheDefaultOrElseTheFirst) {
   EXPECT_EQ(scan({"user"}).default_name(), "python3");
 }
 
+TEST_F(KernelspecsTest, WithoutPython3TheDefaultSpeaksPython) {
+  install("system/bash", "bash");
+  install("system/conda", "Python");
+  EXPECT_EQ(scan({"system"}).default_name(), "conda");
+}
+
+TEST_F(KernelspecsTest, OurPythonKernelIsPython3WhereNobodyHasOne) {
+  install("own/perijove-python-any", "python", "any");
+  EXPECT_EQ(scan({"own"}).entries().at("python3").spec.argv.front(), "any");
+  install("own/perijove-python", "python", "ours");
+  const auto catalogue = scan({"own"});
+  const auto found = catalogue.find("python3");
+  ASSERT_TRUE(found) << found.error();
+  EXPECT_EQ((*found)->spec.argv.front(), "ours");
+  EXPECT_EQ((*found)->spec.name, "python3");
+  EXPECT_EQ(catalogue.default_name(), "python3");
+  install("system/python3", "python", "theirs");
+  EXPECT_EQ(scan({"system", "own"}).entries().at("python3").spec.argv.front(), "theirs");
+}
+
+TEST_F(KernelspecsTest, WhatComesWithTheProgramForTestsIsFoundWhereItIsLookedFor) {
+  temp_.write("own/echo/kernel.json", R"({"argv":["run"],"display_name":"Echo","language":"echo",)"
+                                      R"("metadata":{"perijove":{"for_tests":true}}})");
+  install("own/bash", "bash");
+  const std::string own = directory("own");
+  EXPECT_THAT(names(KernelspecCatalogue::blocking_scan({.directories = {own}, .own = own})),
+              ElementsAre("bash"));
+  EXPECT_THAT(names(scan({"own"})), ElementsAre("bash", "echo"));
+}
+
 TEST_F(KernelspecsTest, ModelListsSpecsAndResources) {
   install("user/python3");
   temp_.write("user/python3/logo-64x64.png", "png");
@@ -175,7 +205,7 @@ TEST_F(KernelspecsTest, ABarePythonIsThatOfTheEnvironmentWhereThereIsOne) {
 
 TEST_F(KernelspecsTest, ScansAgainWhenAKernelspecComesChangesOrGoes) {
   install("user/python3");
-  Kernelspecs kernelspecs({directory("user"), directory("later")});
+  Kernelspecs kernelspecs({.directories = {directory("user"), directory("later")}});
   const auto first = kernelspecs.current();
   EXPECT_EQ(kernelspecs.blocking_refresh(), first);
 

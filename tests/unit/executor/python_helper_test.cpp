@@ -33,7 +33,7 @@ class PythonHelperTest : public ::testing::Test {
                 json{{"argv", argv}, {"display_name", name}, {"language", "python"}}.dump());
   }
   std::string found_interpreter() const {
-    return helper_interpreter(Kernelspecs({(temp_.path() / "kernels").string()}));
+    return helper_interpreter(Kernelspecs({.directories = {(temp_.path() / "kernels").string()}}));
   }
 
   testing::TempDir temp_;
