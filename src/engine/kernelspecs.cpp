@@ -153,13 +153,21 @@ KernelspecCatalogue KernelspecCatalogue::blocking_scan(KernelspecPath path) {
   }
   for (const char* const python : {"perijove-python", "perijove-python-any"}) {
     const auto ours = made.entries_.find(python);
-    if (ours == made.entries_.end()) continue;
+    if (ours == made.entries_.end() || made.fault_of(kNativePython) != nullptr) continue;
     Entry native = ours->second;
     native.spec.name = kNativePython;
     made.entries_.try_emplace(kNativePython, std::move(native));
   }
   made.path_ = std::move(path);
   return made;
+}
+
+const KernelspecCatalogue::Fault* KernelspecCatalogue::fault_of(const std::string& name) const {
+  const std::string ending = "/" + name + "/kernel.json";
+  const auto found = std::find_if(faults_.begin(), faults_.end(), [&ending](const Fault& fault) {
+    return to_lower(fault.path).ends_with(ending);
+  });
+  return found == faults_.end() ? nullptr : &*found;
 }
 
 Result<const KernelspecCatalogue::Entry*> KernelspecCatalogue::find(std::string_view name) const {
@@ -171,12 +179,9 @@ Result<const KernelspecCatalogue::Entry*> KernelspecCatalogue::find(std::string_
   const auto exact = entries_.find(wanted);
   if (exact != entries_.end()) return &exact->second;
 
-  const std::string ending = "/" + wanted + "/kernel.json";
-  for (const Fault& fault : faults_) {
-    if (to_lower(fault.path).ends_with(ending)) {
-      return Error{Code::not_found, "kernelspec '" + std::string(name) +
-                                        "' cannot be used: " + fault.path + ": " + fault.reason};
-    }
+  if (const Fault* const fault = fault_of(wanted)) {
+    return Error{Code::not_found, "kernelspec '" + std::string(name) +
+                                      "' cannot be used: " + fault->path + ": " + fault->reason};
   }
 
   const auto python3 = entries_.find(kNativePython);

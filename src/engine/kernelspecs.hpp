@@ -29,8 +29,8 @@ class KernelspecCatalogue {
 
   /// Reads the directories, first one wins. What cannot be read becomes a Fault and hides nothing:
   /// not its neighbours, and not a sound kernelspec of the same name further down the path. Where
-  /// nobody has a `python3`, which clients ask for by that name, our Python kernel is that, as
-  /// ipykernel is in Jupyter. Blocks.
+  /// nobody has a `python3`, not even a broken one, our Python kernel is that: clients ask for it
+  /// by that name, and Jupyter has ipykernel for it. Blocks.
   static KernelspecCatalogue blocking_scan(KernelspecPath path);
 
   /// The kernelspec of that name in any case; else, for a language ("python", "R"), the kernelspec
@@ -51,6 +51,9 @@ class KernelspecCatalogue {
   const std::vector<std::string>& directories() const { return path_.directories; }
 
  private:
+  /// What is wrong with the kernelspec of that name, in lower case; nullptr: nothing is known.
+  const Fault* fault_of(const std::string& name) const;
+
   KernelspecPath path_;
   std::map<std::string, Entry> entries_;
   std::vector<Fault> faults_;

@@ -22,9 +22,10 @@ class WithEnvironments(WithGateway):
     def setUpClass(cls):
         cls.lent = cls.enterClassContext(tempfile.TemporaryDirectory(prefix="pjv-"))
         os.chmod(cls.lent, 0o755)  # a sandbox's user is another
-        if isolated.KIND == "sandbox":
-            cls.arguments = ["--isolation-mounts", cls.lent, *isolated.argument_list()]
-        super().setUpClass()
+        lent = ["--isolation-mounts", cls.lent, *isolated.argument_list()] if isolated.KIND == "sandbox" else []
+        # Debian's python3, and not what pyenv has put in front of it: a shell script, which runs nowhere else.
+        cls.gateway = Gateway(arguments=lent, environ={"PATH": "/usr/bin:/bin"})
+        cls.addClassCleanup(cls.gateway.stop)
 
     def make(self, status=201, gateway=None, **options):
         got, _, answer = (gateway or self.gateway).ask("POST", "/v1/sessions", {"kernel": "python3", **options})

@@ -164,6 +164,10 @@ TEST_F(KernelspecsTest, OurPythonKernelIsPython3WhereNobodyHasOne) {
   EXPECT_EQ((*found)->spec.argv.front(), "ours");
   EXPECT_EQ((*found)->spec.name, "python3");
   EXPECT_EQ(catalogue.default_name(), "python3");
+  temp_.write("broken/python3/kernel.json", "{");
+  const auto broken = scan({"broken", "own"});
+  ASSERT_FALSE(broken.find("python3"));
+  EXPECT_THAT(broken.find("python3").error().message, HasSubstr("cannot be used"));
   install("system/python3", "python", "theirs");
   EXPECT_EQ(scan({"system", "own"}).entries().at("python3").spec.argv.front(), "theirs");
 }
