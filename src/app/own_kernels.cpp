@@ -28,7 +28,8 @@ constexpr std::string_view kProgramPrefix = "perijove-kernel-";
 constexpr const char* kCommandKernel = "perijove-kernel-command";
 constexpr const char* kLanguageFile = "language.json";
 constexpr const char* kPythonModule = "perijove_kernel.py";  // run by somebody else's Python
-constexpr std::size_t kFileBytesMax = std::size_t{64} << 20;
+constexpr std::size_t kTextBytesMax = std::size_t{1} << 20;
+constexpr std::size_t kFileBytesMax = std::size_t{16} << 20;  // a shared object may be among them
 
 std::vector<fs::path> sorted_entries(const fs::path& directory) {
   std::vector<fs::path> entries;
@@ -155,7 +156,7 @@ Result<OwnKernel> make_from_language(const std::string& file,
                  file + ": kernelspecs are named like their file, and '" + made.name +
                      "' cannot be one: ASCII letters, digits, '-', '.' and '_'"};
   }
-  auto language = read_input_file(file, kFileBytesMax);
+  auto language = read_input_file(file, kTextBytesMax);
   if (!language) return language.error();
   const std::string program = command_kernel();
   if (program.empty()) {
@@ -316,7 +317,7 @@ Result<std::string> blocking_remove_kernel(const std::string& name,
     const fs::path target = fs::path(directory) / name;
     std::error_code fault;
     if (!is_valid_kernelspec_name(name) || !fs::exists(target / "kernel.json", fault)) continue;
-    const auto text = read_input_file((target / "kernel.json").string(), kFileBytesMax);
+    const auto text = read_input_file((target / "kernel.json").string(), kTextBytesMax);
     if (!text) return text.error();
     const auto spec = parse_json(*text);
     if (!spec || !spec->is_object() || !is_ours(*spec)) {

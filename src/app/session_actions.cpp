@@ -235,6 +235,10 @@ Result<int> start_session(const GatewayClient& client, const SessionFlags& flags
     return Error{Code::invalid_argument,
                  "--reuse needs --key: the session of that key is the one that is reused"};
   }
+  if (!flags.image.empty() && !flags.isolation.empty() && flags.isolation != "docker") {
+    return Error{Code::invalid_argument,
+                 "--image is of a container: leave out --isolation " + flags.isolation};
+  }
   auto config = read_session_config(flags.config);
   if (!config) return config.error();
   json body = *std::move(config);
@@ -249,6 +253,7 @@ Result<int> start_session(const GatewayClient& client, const SessionFlags& flags
   add("network", flags.network);
   add("virtual_env", flags.virtual_env);
   if (!flags.image.empty()) {
+    body["isolation"] = "docker";
     json& docker = body["docker"];
     if (!docker.is_object()) docker = json::object();
     docker["image"] = flags.image;

@@ -65,7 +65,7 @@ void add_start_options(CLI::App& command, SessionFlags& flags) {
       ->option_text("NAME");
   command
       .add_option("--image", flags.image,
-                  "Of its containers, with isolation docker [the kernelspec's, the gateway's]")
+                  "Run its kernels in containers of this image: isolation docker")
       ->option_text("NAME");
   command
       .add_option("--virtual-env", flags.virtual_env,

@@ -1,6 +1,7 @@
 #include "engine/own_share.hpp"
 
 #include <dlfcn.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -12,15 +13,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// In a build tree share is beside the program; installed, above bin and lib/ARCHITECTURE.
+// In a build tree share is beside the program; installed, beside bin, lib or lib/ARCHITECTURE. It
+// must belong to whom the program belongs: beside a program in /tmp, say, anybody can make one.
 std::optional<std::string> share_near(const fs::path& file) {
-  fs::path directory = file.parent_path();
-  for (int level = 0; level < 3 && directory.has_relative_path(); ++level) {
+  const fs::path directory = file.parent_path();
+  const fs::path above = directory.parent_path();
+  std::vector<fs::path> prefixes = {directory};
+  if (directory.filename() == "bin" || directory.filename() == "lib") prefixes.push_back(above);
+  if (above.filename() == "lib") prefixes.push_back(above.parent_path());
+  struct stat program {};
+  struct stat share {};
+  if (stat(file.c_str(), &program) != 0) return std::nullopt;
+  for (const fs::path& prefix : prefixes) {
+    const fs::path found = prefix / "share";
     std::error_code ignored;
-    if (fs::is_directory(directory / "share/perijove/languages", ignored)) {
-      return (directory / "share").string();
-    }
-    directory = directory.parent_path();
+    if (!fs::is_directory(found / "perijove/languages", ignored)) continue;
+    if (stat(found.c_str(), &share) != 0) continue;
+    if (share.st_uid == program.st_uid || share.st_uid == 0) return found.string();
   }
   return std::nullopt;
 }

@@ -9,7 +9,8 @@
 namespace perijove {
 
 /// `share` of the tree that this program, or this library, was built or installed in: with the
-/// kernels that come with it. nullopt: it was taken away from there.
+/// kernels that come with it. nullopt: it was taken away from there, or `share` belongs neither to
+/// the owner of the program nor to root.
 std::optional<std::string> find_own_share_directory();
 
 /// Where kernelspecs are looked for.

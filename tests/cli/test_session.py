@@ -72,6 +72,18 @@ class SessionLife(WithGateway, CliTestCase):
         self.assertEqual(missing.code, 66)
         self.assertIn("no pool 'warm'", missing.err)
 
+    def test_an_environment_and_an_image_are_asked_for(self):
+        refused = self.session("start", ECHO, "--virtual-env", self.directory)
+        self.assertEqual(refused.code, 64, refused.err)
+        self.assertIn("is no Python environment", refused.err)
+        started = self.session("start", ECHO, "--image", "our:1")
+        self.assertEqual(started.code, 0, started.err)
+        config = self.session("show", started.out.strip(), "--json").json["config"]["config"]
+        self.assertEqual((config["isolation"], config["docker"]), ("docker", {"image": "our:1"}))
+        refused = self.session("start", ECHO, "--isolation", "sandbox", "--image", "our:1")
+        self.assertEqual(refused.code, 64, refused.err)
+        self.assertIn("--image is of a container", refused.err)
+
     def test_a_session_is_copied_with_its_variables(self):
         self.start("perijove-python", "--key", "base")
         self.session("exec", "base", "-c", "x = 41")

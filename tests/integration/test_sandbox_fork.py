@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -286,6 +287,16 @@ class WhereThereIsNone(WithForks):
     def test_a_path_that_decides_what_runs(self):
         path = "/usr/bin:" + os.environ["PATH"]
         self.starts_cold("a client decides", kernel="perijove-python-any", env={"PATH": path})
+
+    @unittest.skipIf(os.environ.get("PERIJOVE_SANITIZED"), "no Python could load what a sanitizer is in")
+    def test_a_path_that_decides_what_the_server_runs(self):
+        kernels = self.gateway.directory / "share/kernels"
+        built = pathlib.Path(os.environ["JUPYTER_PATH"], "kernels/perijove-python-any")
+        shutil.copytree(built, kernels / "absolute")
+        spec = json.loads((built / "kernel.json").read_text())
+        spec["argv"][0] = "/usr/bin/python3"  # the server's stays python3
+        (kernels / "absolute/kernel.json").write_text(json.dumps(spec))
+        self.starts_cold("PATH decides", kernel="absolute", env={"PATH": "/usr/bin:" + os.environ["PATH"]})
 
     def test_its_end(self):
         gateway = Gateway(arguments=["--isolation", "sandbox"])
